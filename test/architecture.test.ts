@@ -188,13 +188,11 @@ function valueImports(file: SourceFile): string[] {
       .split(sep)
       .join('/')
     const names = match[0].match(/\{([^}]*)\}/)?.[1]
-    const onlyTypes =
-      names !== undefined &&
-      names
-        .split(',')
-        .map((name) => name.trim())
-        .filter((name) => name !== '')
-        .every((name) => name.startsWith('type '))
+    const onlyTypes = names
+      ?.split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '')
+      .every((name) => name.startsWith('type '))
     if (!onlyTypes) values.add(target)
   }
   return [...values]

@@ -27,7 +27,9 @@ async function main(argv: string[]): Promise<number> {
   const { nearestWord, printFailure } = await import('./failure.ts')
   if (chosen === undefined) {
     const near = nearestWord(verb, Object.keys(verbs))
-    process.stderr.write(`cometmq: no command '${verb}'${near === undefined ? '' : `; did you mean '${near}'?`} See cometmq --help\n`)
+    process.stderr.write(
+      `cometmq: no command '${verb}'${near === undefined ? '' : `; did you mean '${near}'?`} See cometmq --help\n`,
+    )
     return 1
   }
   try {
