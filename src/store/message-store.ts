@@ -1,0 +1,96 @@
+import type { Disk } from '../base/disk.ts'
+import type { Log } from '../base/log.ts'
+import type { Probes } from '../base/probe.ts'
+import type { Random } from '../base/random.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import type { Watermark } from '../base/watermark.ts'
+import type { Appended } from './appended.ts'
+import type { ReadRequest, ReadResult } from './get-message.ts'
+import type { Host, MessageDraft } from './message-draft.ts'
+import type { StoreSettings } from './settings.ts'
+
+export { type Appended, PutStatus } from './appended.ts'
+export { GetStatus, type MessageFilter, type ReadRequest, type ReadResult } from './get-message.ts'
+export type { Host, MessageDraft } from './message-draft.ts'
+
+export interface StoreOptions {
+  settings: StoreSettings
+  disk: Disk
+  scheduler: Scheduler
+  random: Random
+  log: Log
+  probes: Probes
+  /** Written into every record, and part of offset message ids. */
+  storeHost: Host
+}
+
+/** Called in the turn in which a message becomes readable. Must not throw. */
+export type Arrival = (
+  topic: string,
+  queueId: number,
+  queueOffset: number,
+  tagsCodeLow: number,
+  tagsCodeHigh: number,
+  record: Buffer | undefined,
+) => void
+
+/** One entry of a consume queue. */
+export interface QueueEntry {
+  queueOffset: number
+  position: number
+  sizeBytes: number
+  tagsCode: bigint
+}
+
+export type Boundary = 'lower' | 'upper'
+
+export interface Positions {
+  min: number
+  appended: number
+  written: number
+  flushed: number
+  /** Consumers see up to here: what the flush mode promises. */
+  readable: number
+}
+
+export interface MessageStore {
+  /** Synchronous; the result is reused by the next call. The answer waits on `durable` (or `written`). */
+  append(draft: MessageDraft): Appended
+  readonly written: Watermark
+  readonly flushed: Watermark
+  readonly confirmed: Watermark
+  /** What an answer waits for in this flush mode. The store expires deadlines. */
+  readonly durable: Watermark
+  readonly syncFlushTimeoutMs: number
+  readonly positions: Positions
+  readonly writable: boolean
+  readonly notWritableReason: string | undefined
+  /** Calls back now when it can, later when the disk must be asked. */
+  read(request: ReadRequest, done: (result: ReadResult) => void): void
+  /** 0 for an unknown queue. */
+  minOffset(topic: string, queueId: number): number
+  /** Next offset to become readable; 0 for an unknown queue. */
+  maxOffset(topic: string, queueId: number): number
+  queueExists(topic: string, queueId: number): boolean
+  offsetByTime(topic: string, queueId: number, timestampMs: number, boundary: Boundary): number
+  /** -1 when there is no such message. */
+  storeTimestampAt(topic: string, queueId: number, queueOffset: number): number
+  /** Of the log, or of one queue; -1 when empty. */
+  earliestStoreTimestamp(topic?: string, queueId?: number): number
+  /** One whole record, verified; undefined when none begins there. */
+  recordAt(position: number): Buffer | undefined
+  entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[]
+  deleteTopic(topic: string): void
+  onArrival(listener: Arrival): void
+  /** Bytes of another log's tail, exactly at the end of this one: for replication. */
+  appendRaw(position: number, bytes: Uint8Array): void
+  /** Drops everything from `position` on, durably, before it returns. */
+  truncateTo(position: number): void
+  /** The store's keys of GET_BROKER_RUNTIME_INFO. */
+  runtimeInfo(): Record<string, string>
+  close(): Promise<void>
+}
+
+export async function openStore(options: StoreOptions): Promise<MessageStore> {
+  throw new Error(`the store of ${options.settings.storePathRootDir} is being built`)
+}
