@@ -1,0 +1,345 @@
+/**
+ * JSON as RocketMQ's Java side writes and reads it (fastjson2): maps with number keys print them bare (`{0:"a"}`), maps
+ * keyed by queues print the queue as an object (`{{"brokerName":"b","queueId":0,"topic":"t"}:1}`), and the reader takes
+ * single quotes, comments and trailing commas.
+ */
+
+/** Text that is not JSON in this dialect; says where. */
+export class JavaJsonError extends Error {
+  override readonly name = 'JavaJsonError'
+}
+
+/** Deeper texts are refused, as Java's reader refuses them; nothing RocketMQ writes goes beyond 8. */
+const MAX_DEPTH = 512
+
+export type JsonObject = Record<string, unknown>
+
+/**
+ * Parses a document. Objects have no prototype, so a key such as `__proto__` is data. Object-literal keys come as their
+ * text. Integers beyond 2^53 saturate; empty text is undefined.
+ *
+ * @throws JavaJsonError
+ */
+export function parseJavaJson(text: string): unknown {
+  const parser = new Parser(text)
+  return parser.document()
+}
+
+/** The document as an object, or an empty one when it is something else. */
+export function parseJavaObject(text: string): JsonObject {
+  const value = parseJavaJson(text)
+  return isObject(value) ? value : Object.create(null)
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+class Parser {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  document(): unknown {
+    this.#skipBlank()
+    if (this.#at === this.#text.length) return undefined
+    const value = this.#value(0)
+    this.#skipBlank()
+    if (this.#at < this.#text.length) throw this.#error('text after the document')
+    return value
+  }
+
+  #value(depth: number): unknown {
+    if (depth > MAX_DEPTH) throw this.#error(`deeper than ${MAX_DEPTH}`)
+    const char = this.#text[this.#at]
+    switch (char) {
+      case '{':
+        return this.#object(depth)
+      case '[':
+        return this.#array(depth)
+      case '"':
+      case "'":
+        return this.#string(char)
+      case 't':
+        return this.#word('true', true)
+      case 'f':
+        return this.#word('false', false)
+      case 'n':
+        return this.#word('null', null)
+      default:
+        return this.#number()
+    }
+  }
+
+  #object(depth: number): JsonObject {
+    const result: JsonObject = Object.create(null)
+    this.#at++
+    for (;;) {
+      this.#skipBlank()
+      const char = this.#text[this.#at]
+      if (char === '}') {
+        this.#at++
+        return result
+      }
+      const key = this.#key(depth)
+      this.#skipBlank()
+      if (this.#text[this.#at] !== ':') throw this.#error("':' expected")
+      this.#at++
+      this.#skipBlank()
+      result[key] = this.#value(depth + 1)
+      this.#separator('}')
+    }
+  }
+
+  /** A quoted name, a bare number, or an object literal, whose text is the key. */
+  #key(depth: number): string {
+    const char = this.#text[this.#at]
+    if (char === '"' || char === "'") return this.#string(char)
+    if (char === '{') {
+      const start = this.#at
+      this.#object(depth + 1)
+      return this.#text.slice(start, this.#at)
+    }
+    const number = this.#match(/-?\d+/y)
+    if (number === undefined) throw this.#error('a key in quotes expected')
+    return number
+  }
+
+  #array(depth: number): unknown[] {
+    const result: unknown[] = []
+    this.#at++
+    for (;;) {
+      this.#skipBlank()
+      if (this.#text[this.#at] === ']') {
+        this.#at++
+        return result
+      }
+      result.push(this.#value(depth + 1))
+      this.#separator(']')
+    }
+  }
+
+  /** A comma (also before the end), or the end, which is left to the caller. */
+  #separator(end: string): void {
+    this.#skipBlank()
+    const char = this.#text[this.#at]
+    if (char === ',') this.#at++
+    else if (char !== end) throw this.#error(`',' or '${end}' expected`)
+  }
+
+  #string(quote: string): string {
+    const start = ++this.#at
+    const text = this.#text
+    for (let at = start; at < text.length; at++) {
+      const char = text[at]
+      if (char === quote) {
+        this.#at = at + 1
+        return text.slice(start, at)
+      }
+      if (char === '\\') return this.#escapedString(quote, start)
+    }
+    throw this.#error('a string without end')
+  }
+
+  #escapedString(quote: string, start: number): string {
+    const text = this.#text
+    let result = ''
+    let at = start
+    let from = start
+    for (; at < text.length; at++) {
+      const char = text[at]
+      if (char === quote) {
+        this.#at = at + 1
+        return result + text.slice(from, at)
+      }
+      if (char !== '\\') continue
+      result += text.slice(from, at)
+      at++
+      const escaped = text[at]
+      switch (escaped) {
+        case 'u': {
+          const hex = text.slice(at + 1, at + 5)
+          if (!/^[0-9a-fA-F]{4}$/.test(hex)) throw this.#error('\\u takes four hex digits')
+          result += String.fromCharCode(Number.parseInt(hex, 16))
+          at += 4
+          break
+        }
+        case 'x': {
+          const hex = text.slice(at + 1, at + 3)
+          if (!/^[0-9a-fA-F]{2}$/.test(hex)) throw this.#error('\\x takes two hex digits')
+          result += String.fromCharCode(Number.parseInt(hex, 16))
+          at += 2
+          break
+        }
+        case 'n':
+          result += '\n'
+          break
+        case 'r':
+          result += '\r'
+          break
+        case 't':
+          result += '\t'
+          break
+        case 'b':
+          result += '\b'
+          break
+        case 'f':
+        case 'F':
+          result += '\f'
+          break
+        case 'v':
+          result += '\v'
+          break
+        case '"':
+        case "'":
+        case '\\':
+        case '/':
+          result += escaped
+          break
+        default:
+          if (escaped === undefined || !/[0-7]/.test(escaped)) throw this.#error(`unknown escape \\${escaped ?? ''}`)
+          result += String.fromCharCode(Number(escaped))
+      }
+      from = at + 1
+    }
+    throw this.#error('a string without end')
+  }
+
+  #number(): number {
+    const text = this.#match(/[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y)
+    if (text === undefined) throw this.#error('a value expected')
+    // Java suffixes of longs, bytes, shorts, floats and doubles.
+    this.#match(/[LSBFD](?![\w])/y)
+    const value = Number(text)
+    return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value))
+  }
+
+  #word<T>(word: string, value: T): T {
+    if (!this.#text.startsWith(word, this.#at)) throw this.#error('a value expected')
+    this.#at += word.length
+    return value
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at
+    const found = pattern.exec(this.#text)?.[0]
+    if (found !== undefined) this.#at += found.length
+    return found
+  }
+
+  #skipBlank(): void {
+    const text = this.#text
+    for (;;) {
+      const char = text.charCodeAt(this.#at)
+      if (char === 0x20 || char === 0x0a || char === 0x0d || char === 0x09 || char === 0x0c || char === 0x08) this.#at++
+      else if (char === 0x2f && text[this.#at + 1] === '/') {
+        const end = text.indexOf('\n', this.#at)
+        this.#at = end < 0 ? text.length : end + 1
+      } else if (char === 0x2f && text[this.#at + 1] === '*') {
+        const end = text.indexOf('*/', this.#at + 2)
+        if (end < 0) throw this.#error('a comment without end')
+        this.#at = end + 2
+      } else return
+    }
+  }
+
+  #error(what: string): JavaJsonError {
+    return new JavaJsonError(`${what} at character ${this.#at}`)
+  }
+}
+
+/** A map that prints with bare number keys, as Java's `Map<Integer, …>` does. */
+export class NumberKeyMap<V> extends Map<number, V> {}
+
+/** A queue as the key of a map. */
+export interface QueueKey {
+  topic: string
+  brokerName: string
+  queueId: number
+}
+
+/** A map keyed by queues: its keys print as object literals, compact and in the order every RocketMQ tool expects. */
+export class QueueKeyMap<V> {
+  readonly entries: [QueueKey, V][]
+
+  constructor(entries: [QueueKey, V][] = []) {
+    this.entries = entries
+  }
+
+  set(key: QueueKey, value: V): void {
+    this.entries.push([key, value])
+  }
+}
+
+/** Reads the text of an object-literal key back. */
+export function readQueueKey(text: string): QueueKey {
+  const key = parseJavaObject(text)
+  return { topic: String(key['topic'] ?? ''), brokerName: String(key['brokerName'] ?? ''), queueId: Number(key['queueId'] ?? 0) }
+}
+
+export interface StringifyOptions {
+  /** Tabs and line breaks, as Java's files have. */
+  pretty?: boolean
+  /** Number keys in quotes and only ASCII: what clients ask for that read standard JSON alone. */
+  standard?: boolean
+}
+
+/** Writes a value: keys of objects in alphabetical order, nulls and undefined left out, maps in their own order. */
+export function stringifyJavaJson(value: unknown, options: StringifyOptions = {}): string {
+  const text = write(value, options, options.pretty === true ? '\n' : '') ?? 'null'
+  return options.standard === true ? text.replace(/[\u0080-\uffff]/g, escapeUnit) : text
+}
+
+function write(value: unknown, options: StringifyOptions, indent: string): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value)
+    case 'number':
+      if (value >= Number.MAX_SAFE_INTEGER) return '9223372036854775807'
+      if (value <= Number.MIN_SAFE_INTEGER) return '-9223372036854775808'
+      return Number.isFinite(value) ? String(value) : undefined
+    case 'boolean':
+    case 'bigint':
+      return String(value)
+    case 'object':
+      break
+    default:
+      return undefined
+  }
+  if (value === null) return undefined
+  const inner = indent === '' ? '' : `${indent}\t`
+  if (Array.isArray(value)) return writeArray(value, options, indent, inner)
+  if (value instanceof Set) return writeArray([...value], options, indent, inner)
+  const members: string[] = []
+  if (value instanceof Map) {
+    const bare = value instanceof NumberKeyMap && options.standard !== true
+    for (const [key, each] of value) member(members, bare ? String(key) : JSON.stringify(String(key)), each, options, inner)
+  } else if (value instanceof QueueKeyMap) {
+    for (const [{ topic, brokerName, queueId }, each] of value.entries) {
+      const key = `{"brokerName":${JSON.stringify(brokerName)},"queueId":${queueId},"topic":${JSON.stringify(topic)}}`
+      member(members, key, each, options, inner)
+    }
+  } else {
+    for (const key of Object.keys(value).sort()) member(members, JSON.stringify(key), (value as JsonObject)[key], options, inner)
+  }
+  return members.length === 0 ? '{}' : `{${members.join(',')}${indent}}`
+}
+
+function member(members: string[], key: string, value: unknown, options: StringifyOptions, inner: string): void {
+  const text = write(value, options, inner)
+  if (text !== undefined) members.push(`${inner}${key}:${text}`)
+}
+
+function writeArray(values: readonly unknown[], options: StringifyOptions, indent: string, inner: string): string {
+  if (values.length === 0) return '[]'
+  const flat = indent === '' || values.every((each) => typeof each === 'number')
+  const texts = values.map((each) => write(each, options, flat ? indent : inner) ?? 'null')
+  return flat ? `[${texts.join(',')}]` : `[${inner}${texts.join(`,${inner}`)}${indent}]`
+}
+
+function escapeUnit(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+}
