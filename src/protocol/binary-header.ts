@@ -12,10 +12,17 @@ const FIXED_BYTES = 21
  * @throws FrameError when a length points outside
  * @source RocketMQSerializable.java
  */
-export function readBinaryHeader(bytes: Buffer, start: number, end: number, fields: FieldTable, header: HeaderFields): void {
+export function readBinaryHeader(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  fields: FieldTable,
+  header: HeaderFields,
+): void {
   fields.count = 0
   header.parsedFields = undefined
-  if (end - start < FIXED_BYTES) throw new FrameError(`a binary header of ${end - start} bytes; it has ${FIXED_BYTES} at least`)
+  if (end - start < FIXED_BYTES)
+    throw new FrameError(`a binary header of ${end - start} bytes; it has ${FIXED_BYTES} at least`)
   header.code = bytes.readInt16BE(start)
   header.language = languageName(bytes[start + 2]!) === undefined ? -1 : bytes[start + 2]!
   header.version = bytes.readInt16BE(start + 3)
@@ -23,12 +30,14 @@ export function readBinaryHeader(bytes: Buffer, start: number, end: number, fiel
   header.flag = bytes.readInt32BE(start + 9)
   const remarkBytes = bytes.readInt32BE(start + 13)
   let at = start + 17
-  if (remarkBytes < 0 || remarkBytes > end - at - 4) throw new FrameError(`a remark of ${remarkBytes} bytes in a header of ${end - start}`)
+  if (remarkBytes < 0 || remarkBytes > end - at - 4)
+    throw new FrameError(`a remark of ${remarkBytes} bytes in a header of ${end - start}`)
   header.remark = remarkBytes === 0 ? undefined : bytes.utf8Slice(at, at + remarkBytes)
   at += remarkBytes
   const fieldBytes = bytes.readInt32BE(at)
   at += 4
-  if (fieldBytes < 0 || fieldBytes > end - at) throw new FrameError(`fields of ${fieldBytes} bytes in a header of ${end - start}`)
+  if (fieldBytes < 0 || fieldBytes > end - at)
+    throw new FrameError(`fields of ${fieldBytes} bytes in a header of ${end - start}`)
   header.hasFields = fieldBytes > 0
   const last = at + fieldBytes
   while (at < last) {
@@ -39,7 +48,8 @@ export function readBinaryHeader(bytes: Buffer, start: number, end: number, fiel
     if (last - keyEnd < 4) throw new FrameError(`a field key of ${keyBytes} bytes points outside the header`)
     const valueBytes = bytes.readInt32BE(keyEnd)
     const valueStart = keyEnd + 4
-    if (valueBytes < 0 || valueBytes > last - valueStart) throw new FrameError(`a field value of ${valueBytes} bytes points outside the header`)
+    if (valueBytes < 0 || valueBytes > last - valueStart)
+      throw new FrameError(`a field value of ${valueBytes} bytes points outside the header`)
     at = valueStart + valueBytes
     // An empty value is read as none, as Java reads it.
     if (!fields.add(keyStart, keyEnd, valueStart, at, valueBytes === 0 ? NULL_VALUE : 0)) {

@@ -79,9 +79,11 @@ export class Command<Q extends AnyFields = AnyFields, S extends AnyFields = AnyF
 }
 
 /** Declares a request code. */
-export function command<Q extends AnyFields = typeof noFields, S extends AnyFields = typeof noFields, I extends Inheritance = 'none'>(
-  declaration: Declaration<Q, S, I>,
-): Command<Q & Inherited[I], S> {
+export function command<
+  Q extends AnyFields = typeof noFields,
+  S extends AnyFields = typeof noFields,
+  I extends Inheritance = 'none',
+>(declaration: Declaration<Q, S, I>): Command<Q & Inherited[I], S> {
   return new Command({
     ...declaration,
     request: { ...declaration.request, ...inherited[declaration.inherits ?? 'none'] } as unknown as Q & Inherited[I],

@@ -30,18 +30,56 @@ export interface ResponseFrame {
 }
 
 /** Appends length, header length and header of a request; the body's bytes are the caller's to append. */
-export function encodeRequestFrame(output: OutputBuffer, command: AnyCommand, header: object | undefined, frame: RequestFrame): void {
-  const { opaque, extra, bodySize, serialize = Serialize.JSON, language = LanguageCode.JAVA, version = CURRENT_VERSION } = frame
+export function encodeRequestFrame(
+  output: OutputBuffer,
+  command: AnyCommand,
+  header: object | undefined,
+  frame: RequestFrame,
+): void {
+  const {
+    opaque,
+    extra,
+    bodySize,
+    serialize = Serialize.JSON,
+    language = LanguageCode.JAVA,
+    version = CURRENT_VERSION,
+  } = frame
   const flag = frame.oneWay === true ? FLAG_ONE_WAY : 0
   const fields = header === undefined ? undefined : command.requestEncoder
-  encode(output, serialize, command.code, language, version, opaque, flag, frame.remark, fields, header, extra, bodySize)
+  encode(
+    output,
+    serialize,
+    command.code,
+    language,
+    version,
+    opaque,
+    flag,
+    frame.remark,
+    fields,
+    header,
+    extra,
+    bodySize,
+  )
 }
 
 /** Appends length, header length and header of a response; the body's bytes are the caller's to append. */
 export function encodeResponseFrame(output: OutputBuffer, command: AnyCommand | undefined, frame: ResponseFrame): void {
   const { code, opaque, remark, header, extra, serialize, bodySize } = frame
   const fields = header === undefined ? undefined : command?.responseEncoder
-  encode(output, serialize, code, LanguageCode.JAVA, CURRENT_VERSION, opaque, FLAG_RESPONSE, remark, fields, header, extra, bodySize)
+  encode(
+    output,
+    serialize,
+    code,
+    LanguageCode.JAVA,
+    CURRENT_VERSION,
+    opaque,
+    FLAG_RESPONSE,
+    remark,
+    fields,
+    header,
+    extra,
+    bodySize,
+  )
 }
 
 function encode(

@@ -37,7 +37,14 @@ export class Frame implements HeaderFields {
   readonly table: FieldTable
   #body: Buffer | undefined
 
-  constructor(bytes: Buffer, serialize: Serialize, headerStart: number, headerEnd: number, bodyEnd: number, table: FieldTable) {
+  constructor(
+    bytes: Buffer,
+    serialize: Serialize,
+    headerStart: number,
+    headerEnd: number,
+    bodyEnd: number,
+    table: FieldTable,
+  ) {
     this.bytes = bytes
     this.serialize = serialize
     this.headerStart = headerStart
@@ -174,7 +181,8 @@ export class FrameReader {
   #sizeAt(bytes: Buffer, at: number): number {
     const length = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
     if (length < 4) throw new FrameError(`a frame of length ${length}; it has 4 bytes at least`)
-    if (length + 4 > this.#maxFrameBytes) throw new FrameError(`a frame of ${length + 4} bytes; ${this.#maxFrameBytes} are allowed`)
+    if (length + 4 > this.#maxFrameBytes)
+      throw new FrameError(`a frame of ${length + 4} bytes; ${this.#maxFrameBytes} are allowed`)
     return length + 4
   }
 

@@ -1,4 +1,4 @@
-import { FIELD_STRIDE, ESCAPED, NULL_VALUE } from './field-table.ts'
+import { ESCAPED, FIELD_STRIDE, NULL_VALUE } from './field-table.ts'
 import type { AnyFields, FieldKind } from './fields.ts'
 import type { Frame } from './frame.ts'
 import { unescapeInto, unescapeJson } from './json-text.ts'
@@ -22,7 +22,9 @@ export function compileDecoder(commandName: string, fields: AnyFields): Decoder 
   const byLength = Map.groupBy(specs, ({ key }) => key.length)
   const cases = [...byLength].map(([length, alike]) => {
     const tests = alike.map(({ key, index }) => {
-      const same = [...key].map((char, at) => `bytes[k${at === 0 ? '' : ` + ${at}`}] === ${char.charCodeAt(0)}`).join(' && ')
+      const same = [...key]
+        .map((char, at) => `bytes[k${at === 0 ? '' : ` + ${at}`}] === ${char.charCodeAt(0)}`)
+        .join(' && ')
       return `if (${same}) f${index} = r[${index}](bytes, places[at + 2], places[at + 3], places[at + 4])`
     })
     return `case ${length}: ${tests.join('\n else ')}\n break`
@@ -73,13 +75,18 @@ function readerOf(kind: FieldKind, name: string, commandName: string): Reader {
       return (bytes, start, end, state) => {
         if (state === NULL_VALUE) return undefined
         const value = readInteger(bytes, start, end)
-        if (value === undefined || (value | 0) !== value) return wrong('a whole number of 32 bits', bytes.utf8Slice(start, end))
+        if (value === undefined || (value | 0) !== value)
+          return wrong('a whole number of 32 bits', bytes.utf8Slice(start, end))
         return value
       }
     case 'long':
       return (bytes, start, end, state) => {
         if (state === NULL_VALUE) return undefined
-        return readInteger(bytes, start, end) ?? parseLong(bytes.utf8Slice(start, end)) ?? wrong('a whole number', bytes.utf8Slice(start, end))
+        return (
+          readInteger(bytes, start, end) ??
+          parseLong(bytes.utf8Slice(start, end)) ??
+          wrong('a whole number', bytes.utf8Slice(start, end))
+        )
       }
     case 'bool':
       return (bytes, start, end, state) => (state === NULL_VALUE ? undefined : isTrue(bytes, start, end))
@@ -105,7 +112,9 @@ function readText(bytes: Buffer, start: number, end: number, state: number): str
   try {
     return unescapeJson(bytes.utf8Slice(start, end))
   } catch {
-    throw new BadHeader(`a header value with an escape that is none: ${bytes.utf8Slice(start, Math.min(end, start + 80))}`)
+    throw new BadHeader(
+      `a header value with an escape that is none: ${bytes.utf8Slice(start, Math.min(end, start + 80))}`,
+    )
   }
 }
 

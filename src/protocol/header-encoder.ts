@@ -17,17 +17,19 @@ export function compileEncoder(fields: AnyFields): Encoder {
     const written = `text += (text === '' ? '' : ',') + ${JSON.stringify(`${JSON.stringify(key)}:`)} + ${jsonOf(kind, value)}`
     return `const ${value} = header[${JSON.stringify(name)}]\n if (${value} !== undefined && ${value} !== null) ${written}`
   })
-  const json = new Function('quote', 'longText', 'utf8', `return function json(header) { let text = ''; ${steps.join('\n')}\n return text }`)(
-    quote,
-    longText,
-    utf8,
-  ) as Encoder['json']
+  const json = new Function(
+    'quote',
+    'longText',
+    'utf8',
+    `return function json(header) { let text = ''; ${steps.join('\n')}\n return text }`,
+  )(quote, longText, utf8) as Encoder['json']
   return {
     json,
     binary(output, header) {
       for (const { name, key, kind } of specs) {
         const value = (header as Record<string, unknown>)[name]
-        if (value !== undefined && value !== null) writeEntry(output, key, kind === 'long' ? longText(value as number) : value)
+        if (value !== undefined && value !== null)
+          writeEntry(output, key, kind === 'long' ? longText(value as number) : value)
       }
     },
   }

@@ -10,7 +10,8 @@ export function javaHashCodeOfUtf8(bytes: Uint8Array, start: number, end: number
   let hash = 0
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!
-    if (byte > 0x7f) return javaHashCode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(start, end))
+    if (byte > 0x7f)
+      return javaHashCode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(start, end))
     hash = (Math.imul(hash, 31) + byte) | 0
   }
   return hash

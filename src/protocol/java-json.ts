@@ -277,7 +277,11 @@ export class QueueKeyMap<V> {
 /** Reads the text of an object-literal key back. */
 export function readQueueKey(text: string): QueueKey {
   const key = parseJavaObject(text)
-  return { topic: String(key['topic'] ?? ''), brokerName: String(key['brokerName'] ?? ''), queueId: Number(key['queueId'] ?? 0) }
+  return {
+    topic: String(key['topic'] ?? ''),
+    brokerName: String(key['brokerName'] ?? ''),
+    queueId: Number(key['queueId'] ?? 0),
+  }
 }
 
 export interface StringifyOptions {
@@ -316,14 +320,16 @@ function write(value: unknown, options: StringifyOptions, indent: string): strin
   const members: string[] = []
   if (value instanceof Map) {
     const bare = value instanceof NumberKeyMap && options.standard !== true
-    for (const [key, each] of value) member(members, bare ? String(key) : JSON.stringify(String(key)), each, options, inner)
+    for (const [key, each] of value)
+      member(members, bare ? String(key) : JSON.stringify(String(key)), each, options, inner)
   } else if (value instanceof QueueKeyMap) {
     for (const [{ topic, brokerName, queueId }, each] of value.entries) {
       const key = `{"brokerName":${JSON.stringify(brokerName)},"queueId":${queueId},"topic":${JSON.stringify(topic)}}`
       member(members, key, each, options, inner)
     }
   } else {
-    for (const key of Object.keys(value).sort()) member(members, JSON.stringify(key), (value as JsonObject)[key], options, inner)
+    for (const key of Object.keys(value).sort())
+      member(members, JSON.stringify(key), (value as JsonObject)[key], options, inner)
   }
   return members.length === 0 ? '{}' : `{${members.join(',')}${indent}}`
 }

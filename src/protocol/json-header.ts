@@ -32,7 +32,13 @@ const MINUS = 0x2d
  *
  * @throws FrameError for what Java's decoder would close the connection for
  */
-export function readJsonHeader(bytes: Buffer, start: number, end: number, fields: FieldTable, header: HeaderFields): void {
+export function readJsonHeader(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  fields: FieldTable,
+  header: HeaderFields,
+): void {
   fields.count = 0
   header.code = 0
   header.flag = 0
@@ -92,7 +98,8 @@ function scan(bytes: Buffer, start: number, end: number, fields: FieldTable, hea
       if (negative) at++
       let value = 0
       const digits = at
-      for (let byte = bytes[at]!; byte >= 0x30 && byte <= 0x39 && at < end; byte = bytes[++at]!) value = value * 10 + byte - 0x30
+      for (let byte = bytes[at]!; byte >= 0x30 && byte <= 0x39 && at < end; byte = bytes[++at]!)
+        value = value * 10 + byte - 0x30
       if (at === digits || at - valueStart > 11) return false
       if (negative) value = -value
       if ((value | 0) !== value) return false
@@ -146,7 +153,13 @@ function scanFields(bytes: Buffer, from: number, end: number, fields: FieldTable
 
 /** The languages of nearly all clients without making a string. */
 function languageAt(bytes: Buffer, start: number, end: number): number {
-  if (end - start === 4 && bytes[start] === 0x4a && bytes[start + 1] === 0x41 && bytes[start + 2] === 0x56 && bytes[start + 3] === 0x41) {
+  if (
+    end - start === 4 &&
+    bytes[start] === 0x4a &&
+    bytes[start + 1] === 0x41 &&
+    bytes[start + 2] === 0x56 &&
+    bytes[start + 3] === 0x41
+  ) {
     return LanguageCode.JAVA
   }
   if (end - start === 2 && bytes[start] === 0x47 && bytes[start + 1] === 0x4f) return LanguageCode.GO
@@ -173,14 +186,22 @@ function readTolerantly(text: string, header: HeaderFields): void {
   header.parsedFields = new Map()
   if (fields !== undefined && fields !== null && !isObject(fields)) throw new FrameError('extFields is not an object')
   if (isObject(fields)) {
-    for (const key of Object.keys(fields)) header.parsedFields.set(key, fields[key] === null ? null : textOf(fields[key]))
+    for (const key of Object.keys(fields))
+      header.parsedFields.set(key, fields[key] === null ? null : textOf(fields[key]))
   }
 }
 
 function intOf(parsed: Record<string, unknown>, key: string): number {
   const value = parsed[key]
   if (value === undefined || value === null) return 0
-  const number = typeof value === 'string' ? (/^[+-]?\d+$/.test(value) ? Number(value) : Number.NaN) : typeof value === 'boolean' ? Number(value) : value
+  const number =
+    typeof value === 'string'
+      ? /^[+-]?\d+$/.test(value)
+        ? Number(value)
+        : Number.NaN
+      : typeof value === 'boolean'
+        ? Number(value)
+        : value
   if (typeof number !== 'number' || Number.isNaN(number)) throw new FrameError(`${key} is not a number`)
   const whole = Math.trunc(number)
   if ((whole | 0) !== whole) throw new FrameError(`${key} is beyond 32 bits`)

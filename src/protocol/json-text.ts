@@ -44,7 +44,13 @@ export function unescapeInto(source: Uint8Array, start: number, end: number, tar
           target[to++] = unit
           break
         }
-        if (unit >= 0xd800 && unit < 0xdc00 && source[at + 1] === BACKSLASH && source[at + 2] === 0x75 && at + 6 < end) {
+        if (
+          unit >= 0xd800 &&
+          unit < 0xdc00 &&
+          source[at + 1] === BACKSLASH &&
+          source[at + 2] === 0x75 &&
+          at + 6 < end
+        ) {
           const low = hex4(source, at + 3)
           if (low >= 0xdc00 && low < 0xe000) {
             const point = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)

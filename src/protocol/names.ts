@@ -93,7 +93,13 @@ export const MessageSysFlag = {
 } as const
 
 /** Bits of a pull's sysFlag. */
-export const PullSysFlag = { COMMIT_OFFSET: 0x1, SUSPEND: 0x2, SUBSCRIPTION: 0x4, CLASS_FILTER: 0x8, LITE_PULL: 0x10 } as const
+export const PullSysFlag = {
+  COMMIT_OFFSET: 0x1,
+  SUSPEND: 0x2,
+  SUBSCRIPTION: 0x4,
+  CLASS_FILTER: 0x8,
+  LITE_PULL: 0x10,
+} as const
 
 /** What a pull that is refused says of the reason, beside NO_PERMISSION. */
 export const ForbiddenType = { BROKER: 1, GROUP: 2, TOPIC: 3, BROADCASTING_DISABLE: 4, SUBSCRIPTION: 5 } as const
@@ -113,7 +119,8 @@ const NAME = /^[%|a-zA-Z0-9_-]+$/
 /** Why a topic's name is refused, in Java's words, or undefined. */
 export function topicNameFault(topic: string): string | undefined {
   if (topic.trim() === '') return 'The specified topic is blank.'
-  if (!NAME.test(topic)) return `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+  if (!NAME.test(topic))
+    return `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
   const long = topic.startsWith(RETRY_PREFIX) || topic.startsWith(DLQ_PREFIX)
   if (topic.length > (long ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH)) {
     return `The specified topic is longer than topic max length ${long ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH}.`
@@ -124,7 +131,9 @@ export function topicNameFault(topic: string): string | undefined {
 /** Why a group's name is refused, in Java's words, or undefined. */
 export function groupNameFault(group: string): string | undefined {
   if (group.trim() === '') return 'The specified group is blank.'
-  if (!NAME.test(group)) return `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
-  if (group.length > MAX_GROUP_LENGTH) return `The specified group is longer than group max length: ${MAX_GROUP_LENGTH}.`
+  if (!NAME.test(group))
+    return `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
+  if (group.length > MAX_GROUP_LENGTH)
+    return `The specified group is longer than group max length: ${MAX_GROUP_LENGTH}.`
   return undefined
 }
