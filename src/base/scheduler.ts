@@ -18,6 +18,8 @@ export interface Scheduler {
   every(periodMs: number, callback: () => void): Timer
   /** Runs the callback once the input of this turn has been read (the check phase): batches form here. */
   defer(callback: () => void): void
+  /** Runs the callback when the one that runs now has returned: what it wrote goes out together. */
+  soon(callback: () => void): void
   /** Resolves after `delayMs`, or rejects with the signal's reason. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
 }

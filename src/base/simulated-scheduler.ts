@@ -69,6 +69,10 @@ export class SimulatedScheduler implements Scheduler {
     this.#deferred.push(callback)
   }
 
+  soon(callback: () => void): void {
+    queueMicrotask(callback)
+  }
+
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason)

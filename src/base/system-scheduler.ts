@@ -15,6 +15,9 @@ export const systemScheduler: Scheduler = {
   defer(callback) {
     setImmediate(callback)
   },
+  soon(callback) {
+    process.nextTick(callback)
+  },
   sleep(delayMs, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason)

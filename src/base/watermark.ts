@@ -65,6 +65,18 @@ export class Watermark {
     for (let first = this.#waiters.shift(); first !== undefined; first = this.#waiters.shift()) first.fail(reason)
   }
 
+  /** Fails those who wait for more than `position`, which a failed write has taken back. */
+  failBehind(position: number, reason: WaitFailure): void {
+    const kept = new RingQueue<Waiter>()
+    const failed: Waiter[] = []
+    for (let first = this.#waiters.shift(); first !== undefined; first = this.#waiters.shift()) {
+      if (first.target > position) failed.push(first)
+      else kept.push(first)
+    }
+    this.#waiters = kept
+    for (const waiter of failed) waiter.fail(reason)
+  }
+
   /** Only after a truncation, when nobody waits. */
   reset(value: number): void {
     this.failAll('truncated')

@@ -70,7 +70,12 @@ export class Instance {
     )
     this.remoting = new RemotingClient({ transport, router, scheduler, log, probes })
     this.routes = new Routes(new NameServers(options.endpoints, this.remoting, random))
-    this.ids = new UniqueIds({ address: options.address, pid: options.pid, random, now: () => scheduler.now() })
+    this.ids = new UniqueIds({
+      address: options.address,
+      pid: options.pid,
+      instance: random.below(0x7fff_ffff),
+      now: () => scheduler.now(),
+    })
   }
 
   get closed(): boolean {

@@ -238,7 +238,7 @@ export class Producer implements Member, AsyncDisposable {
       sysFlag: 0,
       bornTimestamp: this.#instance.scheduler.now(),
       flag: 0,
-      properties,
+      properties: Buffer.from(properties),
       reconsumeTimes: 0,
       unitMode: false,
       batch,
