@@ -5,13 +5,20 @@ import type { Random } from '../base/random.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import type { Watermark } from '../base/watermark.ts'
 import type { Appended } from './appended.ts'
+import type { Arrival } from './dispatch.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
 import type { Host, MessageDraft } from './message-draft.ts'
+import type { Boundary } from './offset-by-time.ts'
 import type { StoreSettings } from './settings.ts'
+import type { WritePolicy } from './write-guard.ts'
 
 export { type Appended, PutStatus } from './appended.ts'
+export type { Arrival } from './dispatch.ts'
 export { GetStatus, type MessageFilter, type ReadRequest, type ReadResult } from './get-message.ts'
 export type { Host, MessageDraft } from './message-draft.ts'
+export type { Boundary } from './offset-by-time.ts'
+export { openStore } from './open-store.ts'
+export { StoreCorrupt, StoreLocked, StoreRefused } from './store-errors.ts'
 
 export interface StoreOptions {
   settings: StoreSettings
@@ -22,17 +29,11 @@ export interface StoreOptions {
   probes: Probes
   /** Written into every record, and part of offset message ids. */
   storeHost: Host
+  /** Of the machine, or of the limit under which the process runs; asked of the machine by default. */
+  memoryBytes?: number
+  /** Fixed, for tests; by default the measured durations decide. */
+  writePolicy?: WritePolicy
 }
-
-/** Called in the turn in which a message becomes readable. Must not throw. */
-export type Arrival = (
-  topic: string,
-  queueId: number,
-  queueOffset: number,
-  tagsCodeLow: number,
-  tagsCodeHigh: number,
-  record: Buffer | undefined,
-) => void
 
 /** One entry of a consume queue. */
 export interface QueueEntry {
@@ -41,8 +42,6 @@ export interface QueueEntry {
   sizeBytes: number
   tagsCode: bigint
 }
-
-export type Boundary = 'lower' | 'upper'
 
 export interface Positions {
   min: number
@@ -58,8 +57,9 @@ export interface MessageStore {
   append(draft: MessageDraft): Appended
   readonly written: Watermark
   readonly flushed: Watermark
+  /** What replicas must have too; without any, what is readable. */
   readonly confirmed: Watermark
-  /** What an answer waits for in this flush mode. The store expires deadlines. */
+  /** What an answer waits for in this flush mode. The store expires deadlines, to a tenth of a second. */
   readonly durable: Watermark
   readonly syncFlushTimeoutMs: number
   readonly positions: Positions
@@ -89,8 +89,4 @@ export interface MessageStore {
   /** The store's keys of GET_BROKER_RUNTIME_INFO. */
   runtimeInfo(): Record<string, string>
   close(): Promise<void>
-}
-
-export async function openStore(options: StoreOptions): Promise<MessageStore> {
-  throw new Error(`the store of ${options.settings.storePathRootDir} is being built`)
 }

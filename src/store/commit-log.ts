@@ -1,0 +1,303 @@
+import type { Disk, DiskError } from '../base/disk.ts'
+import type { Log } from '../base/log.ts'
+import { type Chunk, LogChunks } from './log-chunks.ts'
+import { Segment } from './segment.ts'
+import { StoreRefused } from './store-errors.ts'
+import { firstByteOf } from './store-paths.ts'
+
+/** A blank record, `| bytesLeft 0–3 | magic 4–7 |`, ends every segment that is full. */
+export const BLANK_BYTES = 8
+const MAGIC_BLANK = 0xcbd43194
+
+export interface CommitLogOptions {
+  disk: Disk
+  directory: string
+  segmentBytes: number
+  chunkBytes: number
+  chunkBudgetBytes: number
+  log: Log
+}
+
+/**
+ * The one log that all messages enter: its segments on disk, its end in memory, and how far each has got. Who writes,
+ * syncs and reads it stands in other files; here is where bytes belong.
+ */
+export class CommitLog {
+  readonly directory: string
+  readonly segmentBytes: number
+  readonly chunks: LogChunks
+  /** End of what was appended: in memory, promised to nobody. */
+  appended = 0
+  /** End of what `write()` has returned for. */
+  written = 0
+  readonly #disk: Disk
+  readonly #log: Log
+  #segments: Segment[] = []
+  /** The segment after the last one, created ahead so that no append waits for it. */
+  #prepared: Segment | undefined
+  #preparedDurable = false
+
+  constructor(options: CommitLogOptions) {
+    this.#disk = options.disk
+    this.directory = options.directory
+    this.segmentBytes = options.segmentBytes
+    this.chunks = new LogChunks(options.chunkBytes, options.chunkBudgetBytes)
+    this.#log = options.log
+  }
+
+  /** First position that is kept. */
+  get min(): number {
+    return this.#segments[0]?.base ?? this.appended
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments
+  }
+
+  /** Finds the segments; what stands in them is recovery's to find out. */
+  load(): void {
+    const names = this.#disk.listSync(this.directory).sort()
+    for (const [index, name] of names.entries()) {
+      const path = `${this.directory}/${name}`
+      const stat = this.#disk.statSync(path)
+      if (stat === undefined || stat.isDirectory) continue
+      const base = firstByteOf(name)
+      if (base === undefined) {
+        throw new StoreRefused(`${path} does not belong in a commit log: move it away; only segments may be there`)
+      }
+      if (stat.sizeBytes === 0 && index === names.length - 1) {
+        this.#disk.removeSync(path)
+        this.#disk.syncDirectorySync(this.directory)
+        this.#log.warn('empty last segment removed', { path })
+        continue
+      }
+      if (base % this.segmentBytes !== 0 || stat.sizeBytes > this.segmentBytes) {
+        throw new StoreRefused(
+          `${path} of ${stat.sizeBytes} bytes does not fit mappedFileSizeCommitLog=${this.segmentBytes}: ` +
+            'set it to the size with which this store was written',
+        )
+      }
+      if (stat.sizeBytes < this.segmentBytes && index < names.length - 1) {
+        throw new StoreRefused(
+          `${path} is short: ${stat.sizeBytes} of ${this.segmentBytes} bytes. Restore the file from a copy, ` +
+            'or see what can be kept with: cometmq store repair',
+        )
+      }
+      const before = this.#segments[this.#segments.length - 1]
+      if (before !== undefined && before.end !== base) {
+        throw new StoreRefused(
+          `the commit log has a gap: ${before.path} ends at ${before.end}, and the next segment is ${path}. ` +
+            'Restore what is missing, or see what can be kept with: cometmq store repair',
+        )
+      }
+      this.#segments.push(new Segment(this.#disk, this.directory, base, this.segmentBytes))
+    }
+  }
+
+  /** A last segment whose length a crash cut short gets it back; `load` has let only the last one pass. */
+  shortLastSegment(): { segment: Segment; sizeBytes: number } | undefined {
+    const segment = this.#segments[this.#segments.length - 1]
+    if (segment === undefined) return undefined
+    const sizeBytes = segment.file.sizeSync()
+    return sizeBytes < this.segmentBytes ? { segment, sizeBytes } : undefined
+  }
+
+  segmentAt(position: number): Segment | undefined {
+    const first = this.#segments[0]
+    if (first === undefined || position < first.base) return undefined
+    return this.#segments[Math.floor((position - first.base) / this.segmentBytes)]
+  }
+
+  /** Sets the end of log that recovery found; nothing is in memory. */
+  startAt(position: number): void {
+    this.appended = position
+    this.written = position
+    this.chunks.clear()
+  }
+
+  /** Whether a record (or a whole batch) of `bytes` can stand in one segment at all. */
+  fits(bytes: number): boolean {
+    return bytes + BLANK_BYTES <= this.segmentBytes
+  }
+
+  /**
+   * Goes to the next segment when `bytes` and a blank record do not fit into this one.
+   *
+   * @throws DiskError when the next segment cannot be created; then nothing has changed
+   */
+  makeRoom(bytes: number): void {
+    const last = this.#segments[this.#segments.length - 1]
+    if (last !== undefined && this.appended + bytes + BLANK_BYTES <= last.end) return
+    if (last === undefined || this.appended >= last.end) {
+      this.addSegment(this.appended - (this.appended % this.segmentBytes))
+      return
+    }
+    this.addSegment(last.end)
+    this.#appendBlank(last.end - this.appended)
+    this.appended = last.end
+  }
+
+  #appendBlank(bytesLeft: number): void {
+    let chunk = this.chunks.last
+    if (chunk === undefined || chunk.free < BLANK_BYTES || chunk.end !== this.appended) {
+      chunk = this.chunks.openSmall(this.appended, BLANK_BYTES)
+    }
+    chunk.view.setInt32(chunk.length, bytesLeft)
+    chunk.view.setUint32(chunk.length + 4, MAGIC_BLANK)
+    chunk.length += BLANK_BYTES
+  }
+
+  /** The chunk in which the next `bytes` go, at `chunk.length`; after {@link makeRoom}. */
+  chunkFor(bytes: number): Chunk {
+    const chunk = this.chunks.last
+    if (chunk !== undefined && chunk.free >= bytes && chunk.end === this.appended) return chunk
+    return this.chunks.open(this.appended, bytes)
+  }
+
+  /** @throws DiskError */
+  addSegment(base: number): void {
+    let segment = this.#prepared
+    if (segment?.base === base) {
+      if (!this.#preparedDurable) this.#makeDurable(segment)
+    } else {
+      this.dropPrepared()
+      segment = this.#create(base)
+      try {
+        this.#makeDurable(segment)
+      } catch (error) {
+        this.#discard(segment)
+        throw error
+      }
+    }
+    this.#prepared = undefined
+    this.#segments.push(segment)
+  }
+
+  /** Creates the next segment ahead when this one is half full; its sync runs off the loop. */
+  prepareNext(): void {
+    const last = this.#segments[this.#segments.length - 1]
+    if (last === undefined || this.#prepared !== undefined || this.appended < last.base + this.segmentBytes / 2) return
+    let segment: Segment
+    try {
+      segment = this.#create(last.end)
+    } catch (cause) {
+      this.#log.warn('next segment not prepared', { path: this.directory, cause })
+      return
+    }
+    this.#prepared = segment
+    this.#preparedDurable = false
+    segment.datasync((error: DiskError | null) => {
+      if (this.#prepared !== segment) return // used or dropped in the meantime
+      if (error !== null) {
+        this.#log.warn('next segment not prepared', { path: segment.path, cause: error })
+        this.dropPrepared()
+        return
+      }
+      this.#disk.syncDirectorySync(this.directory)
+      this.#preparedDurable = true
+    })
+  }
+
+  /** A clean stop leaves no empty segment behind. */
+  dropPrepared(): void {
+    if (this.#prepared === undefined) return
+    this.#discard(this.#prepared)
+    this.#prepared = undefined
+  }
+
+  #create(base: number): Segment {
+    if (this.#disk.statSync(this.directory) === undefined) this.#disk.makeDirectorySync(this.directory)
+    const segment = new Segment(this.#disk, this.directory, base, this.segmentBytes)
+    try {
+      segment.create()
+    } catch (error) {
+      this.#discard(segment)
+      throw error
+    }
+    return segment
+  }
+
+  /** Length and name are on the device before the first record is, so no crash leaves a short segment. */
+  #makeDurable(segment: Segment): void {
+    segment.file.datasyncSync()
+    this.#disk.syncDirectorySync(this.directory)
+  }
+
+  #discard(segment: Segment): void {
+    try {
+      segment.remove()
+    } catch (cause) {
+      this.#log.warn('empty segment not removed', { path: segment.path, cause })
+    }
+  }
+
+  /** Bytes from memory; undefined when they are not (all) there. */
+  view(position: number, sizeBytes: number): Buffer | undefined {
+    const chunk = this.chunks.find(position)
+    if (chunk === undefined || position + sizeBytes > chunk.end) return undefined
+    const at = position - chunk.base
+    return chunk.bytes.subarray(at, at + sizeBytes)
+  }
+
+  /** Bytes from memory or the file, up to what is written; shorter at the end of a segment. */
+  bytesAt(position: number, sizeBytes: number): Buffer {
+    const view = this.view(position, sizeBytes)
+    if (view !== undefined) return view
+    const segment = this.segmentAt(position)
+    if (segment === undefined) return Buffer.alloc(0)
+    const bytes = Buffer.allocUnsafe(Math.min(sizeBytes, segment.end - position))
+    return bytes.subarray(0, segment.readSync(bytes, position))
+  }
+
+  /** Takes back what was appended but never written, after a failed write. */
+  takeBack(): void {
+    this.chunks.cut(this.written)
+    this.appended = this.written
+    // Segments that only taken-back records had opened stay: they are empty, and next in line.
+    while (this.#segments.length > 1 && this.#segments[this.#segments.length - 1]!.base >= this.appended) {
+      const empty = this.#segments.pop()!
+      this.dropPrepared()
+      this.#prepared = empty
+      this.#preparedDurable = true
+    }
+  }
+
+  /** Drops everything from `position` on: later segments first, so that a crash in between leaves no gap. Durable. */
+  truncateTo(position: number): void {
+    this.dropPrepared()
+    while (this.#segments.length > 0 && this.#segments[this.#segments.length - 1]!.base >= position) {
+      // The very first segment stays, empty, so that its address is not forgotten.
+      if (this.#segments.length === 1 && this.#segments[0]!.base === position) break
+      const segment = this.#segments.pop()!
+      segment.remove()
+      this.#disk.syncDirectorySync(this.directory)
+    }
+    const last = this.#segments[this.#segments.length - 1]
+    if (last !== undefined && position < last.end) {
+      zeroFrom(last, position)
+      last.file.datasyncSync()
+    }
+    this.chunks.clear()
+    this.appended = position
+    this.written = position
+  }
+
+  close(): void {
+    this.dropPrepared()
+    for (const segment of this.#segments) segment.close()
+  }
+}
+
+const PIECE_BYTES = 262_144
+
+/** Overwrites what is not zero from `position` to the end of the segment. */
+function zeroFrom(segment: Segment, position: number): void {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, segment.end - position))
+  const zeros = Buffer.alloc(piece.length)
+  for (let at = position; at < segment.end; at += piece.length) {
+    const count = segment.readSync(piece, at)
+    if (count === 0) return
+    if (piece.compare(zeros, 0, count, 0, count) === 0) continue
+    segment.writeSync(zeros.subarray(0, count), at)
+  }
+}

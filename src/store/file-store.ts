@@ -1,0 +1,601 @@
+import type { DiskError } from '../base/disk.ts'
+import type { Log } from '../base/log.ts'
+import type { Timer } from '../base/scheduler.ts'
+import { Watermark } from '../base/watermark.ts'
+import { checkRecord, readPosition, readStoreTimestamp } from '../protocol/message.ts'
+import type { AbortFile } from './abort-file.ts'
+import type { Appended } from './appended.ts'
+import { Appender } from './appender.ts'
+import type { Checkpoint, CheckpointNote } from './checkpoint.ts'
+import type { CommitLog } from './commit-log.ts'
+import type { ConsumeQueues } from './consume-queue.ts'
+import type { DeletedTopics } from './deleted-topics.ts'
+import type { Arrival, Dispatcher } from './dispatch.ts'
+import { Flusher } from './flusher.ts'
+import type { ReadRequest, ReadResult } from './get-message.ts'
+import { LogWriter } from './log-writer.ts'
+import type { MessageDraft } from './message-draft.ts'
+import { MessageReader } from './message-reader.ts'
+import type { MessageStore, Positions, QueueEntry, StoreOptions } from './message-store.ts'
+import { type Boundary, offsetByTime } from './offset-by-time.ts'
+import { PendingRecords } from './pending-records.ts'
+import type { QueueFiles } from './queue-files.ts'
+import type { QueueTable } from './queue-table.ts'
+import { UNIT_BYTES, unitPosition, unitPresent, unitSize, unitTagsHigh, unitTagsLow } from './queue-unit.ts'
+import { RawAppender } from './raw-appender.ts'
+import { countEntries, type Recovered } from './recovery.ts'
+import type { StoreLock } from './store-lock.ts'
+import type { StorePaths } from './store-paths.ts'
+import { StoreStats } from './store-stats.ts'
+import type { TagsCode } from './tags-code.ts'
+import { WarmLimit } from './warm-limit.ts'
+import type { WriteGate } from './write-gate.ts'
+import { WriteGuard } from './write-guard.ts'
+
+/** How exactly deadlines of waiters are kept. */
+const DEADLINE_MS = 100
+/** After a failed write the store tries again when this has passed. */
+const RESUME_MS = 1000
+/** What a record tells before its body, with the longest hosts. */
+const HEAD_BYTES = 112
+const SMALLEST_RECORD = 91
+
+export interface FileStoreParts {
+  options: StoreOptions
+  memoryBytes: number
+  paths: StorePaths
+  lock: StoreLock
+  abort: AbortFile
+  checkpoint: Checkpoint
+  commitLog: CommitLog
+  table: QueueTable
+  files: QueueFiles
+  queues: ConsumeQueues
+  dispatcher: Dispatcher
+  deletedTopics: DeletedTopics
+  tags: TagsCode
+  gate: WriteGate
+  recovered: Recovered
+}
+
+/**
+ * The store that runs: appends flow through memory, write and sync, and at each step those who wait are told.
+ *
+ * `appended ≤ written ≤ flushed` does not hold backwards: each position only follows the one before it. Consumers see
+ * up to `readable`, which is written (ASYNC_FLUSH) or flushed (SYNC_FLUSH).
+ */
+export class FileStore implements MessageStore {
+  readonly written: Watermark
+  readonly flushed: Watermark
+  readonly confirmed: Watermark
+  readonly durable: Watermark
+  readonly syncFlushTimeoutMs: number
+  readonly #parts: FileStoreParts
+  readonly #log: Log
+  readonly #isSync: boolean
+  readonly #pending = new PendingRecords()
+  readonly #appender: Appender
+  readonly #raw: RawAppender
+  readonly #writer: LogWriter
+  readonly #flusher: Flusher
+  readonly #reader: MessageReader
+  readonly #stats: StoreStats
+  readonly #probe = { writes: 0, writtenBytes: 0, failedWrites: 0, datasyncs: 0, datasyncMaxMs: 0, failedSyncs: 0 }
+  readonly #readProbe = { found: 0, missed: 0, coldReads: 0, damagedRecords: 0 }
+  #readable: number
+  /** Store time of the record that ends at this position: for the checkpoint, once that is synced. */
+  #stamped = { position: 0, storeTimestamp: 0 }
+  #deadlineTimer: Timer | undefined
+  #resumeTimer: Timer | undefined
+  #thoroughTimer: Timer | undefined
+  #thoroughRuns = false
+  #queuesUnsyncable = false
+  #turnStarted: number | undefined
+  #turnMessages = 0
+  #closing: Promise<void> | undefined
+
+  constructor(parts: FileStoreParts) {
+    this.#parts = parts
+    const { commitLog, table, queues, dispatcher, gate, checkpoint, recovered, memoryBytes } = parts
+    const { settings, scheduler, log, storeHost, writePolicy } = parts.options
+    this.#log = log
+    this.#isSync = settings.flushDiskType === 'SYNC_FLUSH'
+    this.syncFlushTimeoutMs = settings.syncFlushTimeout
+    this.#readable = recovered.end
+    this.written = new Watermark(recovered.end)
+    this.flushed = new Watermark(recovered.end)
+    this.confirmed = new Watermark(recovered.end)
+    this.durable = this.#isSync ? this.flushed : this.written
+    this.#stats = new StoreStats(scheduler)
+    this.#writer = new LogWriter({
+      log: commitLog,
+      scheduler,
+      guard: new WriteGuard(writePolicy),
+      probe: this.#probe,
+      onWritten: this.#onWritten,
+      onFailed: this.#onWriteFailed,
+    })
+    this.#flusher = new Flusher({
+      log: commitLog,
+      scheduler,
+      atOnce: this.#isSync,
+      intervalMs: settings.flushIntervalCommitLog,
+      probe: this.#probe,
+      onFlushed: this.#onFlushed,
+      onFailed: this.#onFlushFailed,
+    })
+    this.#flusher.reset(recovered.end)
+    this.#appender = new Appender({
+      commitLog,
+      table,
+      pending: this.#pending,
+      tags: parts.tags,
+      writer: this.#writer,
+      gate,
+      stats: this.#stats,
+      scheduler,
+      storeHost,
+      maxMessageSize: settings.maxMessageSize,
+      longTopics: settings.autoMessageVersionOnTopicLen,
+      busyMs: settings.osPageCacheBusyTimeOutMills,
+      lastStoreTimestamp: recovered.lastStoreTimestamp,
+    })
+    this.#raw = new RawAppender(commitLog, table, this.#pending, dispatcher)
+    this.#reader = new MessageReader({
+      commitLog,
+      table,
+      queues,
+      scheduler,
+      log,
+      limits: {
+        memoryBytes: settings.maxTransferBytesOnMessageInMemory,
+        memoryCount: settings.maxTransferCountOnMessageInMemory,
+        diskBytes: settings.maxTransferBytesOnMessageInDisk,
+        diskCount: settings.maxTransferCountOnMessageInDisk,
+        filterBytes: settings.maxFilterMessageSize,
+        recentBytes: (memoryBytes * settings.accessMessageInMemoryMaxRatio) / 100,
+      },
+      unitsPerFile: parts.files.unitsPerFile,
+      warmLimit: new WarmLimit(memoryBytes / 4),
+      probe: this.#readProbe,
+      onRead: (result) => this.#stats.read(result.count),
+    })
+    checkpoint.saveSync(this.#describeNote())
+    this.#registerProbes()
+  }
+
+  append(draft: MessageDraft): Appended {
+    const appended = this.#appender.append(draft)
+    if (appended.count === 0) return appended
+    this.#turnStarted ??= this.#parts.options.scheduler.monotonic()
+    this.#turnMessages += appended.count
+    this.#raw.restart(appended.endPosition)
+    this.#deadlineTimer ??= this.#parts.options.scheduler.after(DEADLINE_MS, this.#expire)
+    return appended
+  }
+
+  readonly #onWritten = (): void => {
+    const { commitLog, options } = this.#parts
+    if (this.#turnStarted !== undefined) {
+      this.#stats.written(this.#turnMessages, options.scheduler.monotonic() - this.#turnStarted)
+      this.#turnStarted = undefined
+      this.#turnMessages = 0
+    }
+    const position = commitLog.written
+    if (position === commitLog.appended) {
+      this.#stamped = { position, storeTimestamp: this.#appender.lastStoreTimestamp }
+    }
+    if (!this.#isSync) this.#makeReadable(position)
+    this.written.advance(position)
+    this.#flusher.written()
+    commitLog.chunks.trim(position)
+    commitLog.prepareNext()
+  }
+
+  readonly #onFlushed = (): void => {
+    const { checkpoint } = this.#parts
+    const position = this.#flusher.flushed
+    if (this.#stamped.position <= position) checkpoint.physicMsgTimestamp = this.#stamped.storeTimestamp
+    if (this.#isSync) this.#makeReadable(position)
+    this.flushed.advance(position)
+    checkpoint.saveSoon(this.#describe, this.#onCheckpointFailed)
+  }
+
+  /** Entries first, so that whoever is told of a message finds it in its queue. */
+  #makeReadable(position: number): void {
+    this.#readable = position
+    this.#pending.takeUpTo(position, this.#parts.dispatcher.dispatch)
+    this.confirmed.advance(position)
+    this.#thoroughTimer ??= this.#parts.options.scheduler.after(
+      this.#parts.options.settings.flushConsumeQueueThoroughInterval,
+      this.#syncQueues,
+    )
+  }
+
+  /** Takes back what is not in the file: queue offsets, waiters, bytes. What was written before stays promised. */
+  readonly #onWriteFailed = (error: DiskError): void => {
+    const { commitLog, gate, table, options } = this.#parts
+    this.#onWritten()
+    const position = commitLog.written
+    this.#log.error('commit log not written', { position, lostBytes: commitLog.appended - position, cause: error })
+    gate.pausedByLog = `the commit log cannot be written: ${error.message}`
+    this.#pending.takeBack(position, (queue, queueOffset) => {
+      table.next[queue] = queueOffset
+    })
+    const poisoned = commitLog.segments.filter((segment) => segment.end > position)
+    commitLog.takeBack()
+    this.#raw.restart(position)
+    this.written.failBehind(position, 'write failed')
+    this.flushed.failBehind(position, 'write failed')
+    this.confirmed.failBehind(position, 'write failed')
+    const resume = (): void => {
+      this.#resumeTimer = undefined
+      try {
+        for (const segment of poisoned) {
+          if (segment.isRemoved) continue
+          segment.reopen()
+          segment.cut(Math.max(position, segment.base))
+        }
+        gate.pausedByLog = undefined
+        this.#log.info('commit log taken up again', { position })
+      } catch (cause) {
+        this.#log.warn('commit log still not writable', { position, cause })
+        this.#resumeTimer = options.scheduler.after(RESUME_MS, resume)
+      }
+    }
+    this.#resumeTimer ??= options.scheduler.after(RESUME_MS, resume)
+  }
+
+  readonly #onFlushFailed = (error: DiskError): void => {
+    this.#probe.failedSyncs++
+    this.#parts.gate.fatal =
+      `fdatasync of the commit log failed (${error.message}): what is on the device is no longer known. ` +
+      'Check the disk and start the broker again'
+    this.#log.error('commit log not synced: no message is taken until a restart', {
+      flushed: this.#flusher.flushed,
+      written: this.#parts.commitLog.written,
+      cause: error,
+    })
+    this.flushed.failAll('sync failed')
+    if (this.#isSync) this.confirmed.failAll('sync failed')
+  }
+
+  readonly #onCheckpointFailed = (error: DiskError): void => this.#log.error('checkpoint not written', { cause: error })
+
+  readonly #describe = (): CheckpointNote => this.#describeNote()
+
+  #describeNote(): CheckpointNote {
+    const { commitLog, lock } = this.#parts
+    return {
+      flushedPosition: this.#flusher.flushed,
+      bootId: lock.bootId,
+      clean: false,
+      logEnd: 0,
+      queueCount: 0,
+      entryCount: 0,
+      segmentBytes: commitLog.segmentBytes,
+    }
+  }
+
+  /** One timer for all who wait: it runs while anything is on its way. */
+  readonly #expire = (): void => {
+    const { scheduler } = this.#parts.options
+    const now = scheduler.monotonic()
+    const marks = [this.written, this.flushed, this.confirmed]
+    for (const mark of marks) mark.expire(now)
+    const waits = marks.some((mark) => mark.waiting > 0)
+    this.#deadlineTimer = waits ? scheduler.after(DEADLINE_MS, this.#expire) : undefined
+  }
+
+  /** Makes the consume queues durable, so that the next scan may begin later in the log. */
+  readonly #syncQueues = (): void => {
+    this.#thoroughTimer = undefined
+    if (this.#thoroughRuns || this.#queuesUnsyncable) return
+    const { queues, dispatcher, checkpoint, commitLog } = this.#parts
+    const { dispatched, lastPosition } = dispatcher
+    this.#thoroughRuns = true
+    queues.sync((error) => {
+      this.#thoroughRuns = false
+      if (error !== null) {
+        // Dropped pages would be missed by a scan that begins behind them.
+        this.#queuesUnsyncable = true
+        this.#log.error('consume queues not synced: the next start scans more of the log', { cause: error })
+        return
+      }
+      if (lastPosition <= checkpoint.logicsPhysicalOffset) return
+      if (this.#flusher.flushed < dispatched) {
+        this.#thoroughTimer ??= this.#parts.options.scheduler.after(RESUME_MS, this.#syncQueues)
+        return
+      }
+      const head = lastPosition < commitLog.min ? undefined : this.#headAt(lastPosition)
+      if (head === undefined) return
+      checkpoint.logicsPhysicalOffset = lastPosition
+      checkpoint.logicsMsgTimestamp = readStoreTimestamp(head, 0)
+      checkpoint.saveSoon(this.#describe, this.#onCheckpointFailed)
+    })
+  }
+
+  get positions(): Positions {
+    const { commitLog } = this.#parts
+    return {
+      min: commitLog.min,
+      appended: commitLog.appended,
+      written: commitLog.written,
+      flushed: this.#flusher.flushed,
+      readable: this.#readable,
+    }
+  }
+
+  get writable(): boolean {
+    return this.#parts.gate.isOpen
+  }
+
+  get notWritableReason(): string | undefined {
+    return this.#parts.gate.reason
+  }
+
+  read(request: ReadRequest, done: (result: ReadResult) => void): void {
+    this.#reader.read(request, done)
+  }
+
+  minOffset(topic: string, queueId: number): number {
+    const queue = this.#parts.table.find(topic, queueId)
+    return queue < 0 ? 0 : this.#parts.table.min[queue]!
+  }
+
+  maxOffset(topic: string, queueId: number): number {
+    const queue = this.#parts.table.find(topic, queueId)
+    return queue < 0 ? 0 : this.#parts.table.max[queue]!
+  }
+
+  queueExists(topic: string, queueId: number): boolean {
+    return this.#parts.table.find(topic, queueId) >= 0
+  }
+
+  offsetByTime(topic: string, queueId: number, timestampMs: number, boundary: Boundary): number {
+    const { table } = this.#parts
+    const queue = table.find(topic, queueId)
+    if (queue < 0) return 0
+    return offsetByTime(table.min[queue]!, table.max[queue]!, timestampMs, boundary, (queueOffset) =>
+      this.#storeTimestampOf(queue, queueOffset),
+    )
+  }
+
+  storeTimestampAt(topic: string, queueId: number, queueOffset: number): number {
+    const queue = this.#parts.table.find(topic, queueId)
+    return queue < 0 ? -1 : this.#storeTimestampOf(queue, queueOffset)
+  }
+
+  #storeTimestampOf(queue: number, queueOffset: number): number {
+    const { table, queues, commitLog } = this.#parts
+    if (queueOffset < table.min[queue]! || queueOffset >= table.max[queue]!) return -1
+    const units = queues.units(queue, queueOffset, 1)
+    if (units.count === 0 || !unitPresent(units.view, units.at)) return -1
+    const position = unitPosition(units.view, units.at)
+    if (position < commitLog.min) return -1
+    const head = this.#headAt(position)
+    return head === undefined ? -1 : readStoreTimestamp(head, 0)
+  }
+
+  earliestStoreTimestamp(topic?: string, queueId?: number): number {
+    if (topic !== undefined) return this.storeTimestampAt(topic, queueId ?? 0, this.minOffset(topic, queueId ?? 0))
+    const head = this.#headAt(this.#parts.commitLog.min)
+    return head === undefined ? -1 : readStoreTimestamp(head, 0)
+  }
+
+  /** The beginning of the record at a position; undefined when none is. */
+  #headAt(position: number): Buffer | undefined {
+    const { commitLog } = this.#parts
+    if (position < commitLog.min || position + SMALLEST_RECORD > commitLog.written) return undefined
+    const head = commitLog.bytesAt(position, Math.min(HEAD_BYTES, commitLog.written - position))
+    return head.length >= SMALLEST_RECORD && readPosition(head, 0) === position ? head : undefined
+  }
+
+  recordAt(position: number): Buffer | undefined {
+    const { commitLog } = this.#parts
+    if (!Number.isSafeInteger(position) || position < commitLog.min || position >= this.#readable) return undefined
+    const head = this.#headAt(position)
+    if (head === undefined) return undefined
+    const sizeBytes = head.readInt32BE(0)
+    if (sizeBytes < SMALLEST_RECORD || position + sizeBytes > this.#readable) return undefined
+    const record = commitLog.bytesAt(position, sizeBytes)
+    return checkRecord(record, 0, record.length, { crc: true }) === sizeBytes ? record : undefined
+  }
+
+  entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[] {
+    const { table, queues } = this.#parts
+    const found: QueueEntry[] = []
+    const queue = table.find(topic, queueId)
+    if (queue < 0) return found
+    for (let offset = Math.max(fromOffset, table.min[queue]!); found.length < count; ) {
+      const units = queues.units(queue, offset, count - found.length)
+      if (units.count === 0) break
+      for (let index = 0; index < units.count; index++, offset++) {
+        const at = units.at + index * UNIT_BYTES
+        if (!unitPresent(units.view, at)) return found
+        const high = BigInt(unitTagsHigh(units.view, at))
+        found.push({
+          queueOffset: offset,
+          position: unitPosition(units.view, at),
+          sizeBytes: unitSize(units.view, at),
+          tagsCode: (high << 32n) | BigInt(unitTagsLow(units.view, at) >>> 0),
+        })
+      }
+    }
+    return found
+  }
+
+  deleteTopic(topic: string): void {
+    const { table, queues, deletedTopics, commitLog } = this.#parts
+    const entry = table.topic(topic)
+    if (entry === undefined) return
+    // Noted first: a scan of the log would find the records again, and make the topic anew.
+    deletedTopics.add(topic, commitLog.appended, commitLog.min)
+    const numbers = table.queuesOf(entry)
+    table.delete(entry)
+    queues.removeTopic(topic, numbers)
+  }
+
+  onArrival(listener: Arrival): void {
+    this.#parts.dispatcher.onArrival(listener)
+  }
+
+  appendRaw(position: number, bytes: Uint8Array): void {
+    if (!this.writable) throw new Error(this.notWritableReason)
+    const { commitLog } = this.#parts
+    const before = commitLog.appended
+    try {
+      this.#raw.append(position, bytes)
+    } catch (error) {
+      // What came after the last whole record is not kept, even if its beginning was written already.
+      if (commitLog.appended > before) this.truncateTo(this.#raw.parsed)
+      throw error
+    }
+    this.#appender.lastStoreTimestamp = Math.max(
+      this.#appender.lastStoreTimestamp,
+      this.#parts.dispatcher.storeTimestamp,
+    )
+    this.#writer.ask()
+  }
+
+  truncateTo(position: number): void {
+    const { commitLog, checkpoint, table, queues, dispatcher, deletedTopics } = this.#parts
+    if (position >= commitLog.appended) return
+    if (position < commitLog.min)
+      throw new RangeError(`position ${position} is before the log's first, ${commitLog.min}`)
+    if (this.#writer.isWriting || !this.#writer.writeAllNow())
+      throw new Error('the log is being written: truncate later')
+    // First what was promised, then the bytes: a crash in between must not look like damage.
+    checkpoint.logicsPhysicalOffset = 0
+    checkpoint.logicsMsgTimestamp = 0
+    checkpoint.physicMsgTimestamp = 0
+    checkpoint.confirmPhyOffset = Math.min(checkpoint.confirmPhyOffset, position)
+    const flushed = Math.min(this.#flusher.flushed, position)
+    checkpoint.saveSync({ ...this.#describeNote(), flushedPosition: flushed })
+    this.#pending.takeBack(position, () => {})
+    commitLog.truncateTo(position)
+    deletedTopics.cut(position)
+    this.#flusher.reset(position)
+    this.#readable = position
+    this.#pending.takeUpTo(position, dispatcher.dispatch)
+    for (let queue = 0; queue < table.count; queue++) {
+      if (table.topicOf(queue) === undefined) continue
+      if (table.lastPosition[queue]! >= position) queues.cut(queue, this.#firstEntryFrom(queue, position))
+      table.next[queue] = table.max[queue]!
+      table.min[queue] = Math.min(table.min[queue]!, table.max[queue]!)
+    }
+    this.#raw.restart(position)
+    dispatcher.dispatched = position
+    dispatcher.lastPosition = 0
+    for (const mark of [this.written, this.flushed, this.confirmed]) mark.reset(position)
+    checkpoint.saveSync(this.#describeNote())
+  }
+
+  #firstEntryFrom(queue: number, position: number): number {
+    const { table, queues } = this.#parts
+    let low = table.min[queue]!
+    let high = table.max[queue]!
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const units = queues.units(queue, middle, 1)
+      if (units.count === 1 && unitPosition(units.view, units.at) >= position) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  runtimeInfo(): Record<string, string> {
+    const { commitLog, options, paths, dispatcher } = this.#parts
+    const logRatio = usedRatio(options.disk.spaceSync(paths.commitLog))
+    const space = options.disk.spaceSync(paths.commitLog)
+    return {
+      ...this.#stats.describe(),
+      commitLogDiskRatio: logRatio,
+      [`commitLogDiskRatio_${paths.commitLog}`]: logRatio,
+      consumeQueueDiskRatio: usedRatio(options.disk.spaceSync(paths.consumeQueues)),
+      commitLogMinOffset: String(commitLog.min),
+      commitLogMaxOffset: String(this.#readable),
+      commitLogDirCapacity: `Total : ${gibibytes(space.totalBytes)}, Free : ${gibibytes(space.availableBytes)}.`,
+      dispatchBehindBytes: String(Math.max(0, this.#readable - Math.max(dispatcher.dispatched, this.#readable))),
+      pageCacheLockTimeMills: String(Math.round(this.#writer.waitingMs)),
+      earliestMessageTimeStamp: String(this.earliestStoreTimestamp()),
+      remainHowManyDataToFlush: `${commitLog.written - this.#flusher.flushed} B`,
+    }
+  }
+
+  #registerProbes(): void {
+    const { commitLog, queues, table, recovered, options } = this.#parts
+    const { guard } = this.#writer
+    options.probes.register('store', this.#probe)
+    options.probes.register('store', this.#readProbe)
+    options.probes.register('store', {
+      appendedMessages: () => this.#stats.puts,
+      appendedBytes: () => this.#stats.putBytes,
+      refusedMessages: () => this.#stats.failedPuts,
+      minPosition: () => commitLog.min,
+      appendedPosition: () => commitLog.appended,
+      writtenPosition: () => commitLog.written,
+      flushedPosition: () => this.#flusher.flushed,
+      readablePosition: () => this.#readable,
+      waiting: () => this.durable.waiting,
+      writeMaxMs: () => guard.takeMaxMs(),
+      writeAverageMs: () => guard.averageMs,
+      writesAsync: () => (guard.policy === 'async' ? 1 : 0),
+      policySwitches: () => guard.switches,
+      queues: () => table.count,
+      queueTails: () => queues.tails,
+      chunkBytes: () => commitLog.chunks.heldBytes,
+      segments: () => commitLog.segments.length,
+      recoveryMs: recovered.durationMs,
+      recoveredRecords: recovered.scannedRecords,
+      rewrittenEntries: recovered.rewrittenEntries,
+      writable: () => (this.writable ? 1 : 0),
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { gate, commitLog, queues, checkpoint, abort, lock, dispatcher, table } = this.#parts
+    gate.closed = true
+    for (const timer of [this.#resumeTimer, this.#thoroughTimer]) timer?.cancel()
+    await new Promise<void>((resolve) => this.#writer.whenIdle(resolve))
+    await new Promise<void>((resolve) => this.#flusher.finish(resolve))
+    this.#writer.stop()
+    this.#flusher.stop()
+    const syncFailure = await new Promise<DiskError | null>((resolve) => queues.sync(resolve))
+    for (const mark of [this.written, this.flushed, this.confirmed]) mark.failAll('closed')
+    this.#deadlineTimer?.cancel()
+    checkpoint.stop()
+    const isWhole =
+      gate.fatal === undefined && this.#flusher.flushed === commitLog.appended && this.#pending.length === 0
+    commitLog.dropPrepared()
+    if (isWhole && syncFailure === null && !this.#queuesUnsyncable) {
+      const head = this.#headAt(dispatcher.lastPosition)
+      if (head !== undefined && dispatcher.lastPosition > checkpoint.logicsPhysicalOffset) {
+        checkpoint.logicsPhysicalOffset = dispatcher.lastPosition
+        checkpoint.logicsMsgTimestamp = readStoreTimestamp(head, 0)
+      }
+      const { queues: queueCount, entries: entryCount } = countEntries(table)
+      checkpoint.saveSync({ ...this.#describeNote(), clean: true, logEnd: commitLog.appended, queueCount, entryCount })
+      abort.remove()
+    } else {
+      this.#log.error('store not closed in order: the next start recovers it', {
+        reason: gate.fatal ?? syncFailure?.message,
+      })
+    }
+    queues.close()
+    checkpoint.close()
+    commitLog.close()
+    lock.release()
+  }
+}
+
+function usedRatio({ totalBytes, availableBytes }: { totalBytes: number; availableBytes: number }): string {
+  return totalBytes === 0 ? '-1' : (Math.ceil((100 * (totalBytes - availableBytes)) / totalBytes) / 100).toString()
+}
+
+const gibibytes = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)}G`

@@ -1,0 +1,142 @@
+import { totalmem } from 'node:os'
+import { processId } from '../base/host.ts'
+import { AbortFile } from './abort-file.ts'
+import { Checkpoint } from './checkpoint.ts'
+import { CommitLog } from './commit-log.ts'
+import { ConfigFile } from './config-file.ts'
+import { ConsumeQueues } from './consume-queue.ts'
+import { DeletedTopics } from './deleted-topics.ts'
+import { Dispatcher } from './dispatch.ts'
+import { FileStore } from './file-store.ts'
+import type { MessageStore, StoreOptions } from './message-store.ts'
+import { QueueFiles } from './queue-files.ts'
+import { QueueTable } from './queue-table.ts'
+import { Recovery } from './recovery.ts'
+import { StoreLock } from './store-lock.ts'
+import { type StorePaths, storePaths } from './store-paths.ts'
+import { refuseForeignStore } from './store-refusals.ts'
+import { TagsCode } from './tags-code.ts'
+import { WriteGate } from './write-gate.ts'
+
+const CHUNK_BYTES = 4_194_304
+const LEAST_CHUNKS_BYTES = 16_777_216
+const MOST_CHUNKS_BYTES = 134_217_728
+
+/**
+ * Opens a store directory, ours or Java's: locks it, recovers it, and gives back a store that runs. What it opened it
+ * closes again should a later step refuse.
+ *
+ * @throws StoreLocked, StoreRefused, StoreCorrupt: their messages are for the operator
+ */
+export async function openStore(options: StoreOptions): Promise<MessageStore> {
+  const { settings, disk } = options
+  const paths = storePaths(settings.storePathRootDir, settings.storePathCommitLog)
+  refuseForeignStore(disk, paths, settings)
+  for (const directory of [paths.root, paths.commitLog, paths.consumeQueues, paths.config]) {
+    if (disk.statSync(directory) === undefined) disk.makeDirectorySync(directory)
+  }
+  const lock = new StoreLock(disk, paths, processId())
+  const opened: { close(): void }[] = []
+  try {
+    return build(options, paths, lock, opened)
+  } catch (error) {
+    for (const each of opened.reverse()) each.close()
+    lock.release()
+    throw error
+  }
+}
+
+function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened: { close(): void }[]): MessageStore {
+  const { settings, disk, scheduler, log } = options
+  const memoryBytes = options.memoryBytes ?? machineMemory()
+  const checkpoint = new Checkpoint(disk, paths.checkpoint, scheduler)
+  checkpoint.load()
+  const abort = new AbortFile(disk, paths.abort)
+  const commitLog = new CommitLog({
+    disk,
+    directory: paths.commitLog,
+    segmentBytes: settings.mappedFileSizeCommitLog,
+    chunkBytes: Math.min(CHUNK_BYTES, settings.mappedFileSizeCommitLog),
+    chunkBudgetBytes: Math.min(MOST_CHUNKS_BYTES, Math.max(LEAST_CHUNKS_BYTES, memoryBytes / 8)),
+    log,
+  })
+  opened.push(commitLog, checkpoint)
+  commitLog.load()
+  const table = new QueueTable()
+  const files = new QueueFiles({
+    disk,
+    directory: paths.consumeQueues,
+    fileBytes: settings.mappedFileSizeConsumeQueue,
+    table,
+    log,
+  })
+  const gate = new WriteGate()
+  const queues = new ConsumeQueues({
+    files,
+    table,
+    scheduler,
+    intervalMs: settings.flushIntervalConsumeQueue,
+    onFailure: (error) => {
+      if (error !== undefined && gate.pausedByQueues === undefined) {
+        log.error('consume queue not written', { cause: error })
+      }
+      gate.pausedByQueues = error && `consume queue entries cannot be written: ${error.message}`
+    },
+  })
+  opened.push(queues)
+  const tags = new TagsCode(settings.messageDelayLevel)
+  const batchTopics = new Set(disk.listSync(paths.batchConsumeQueues))
+  if (batchTopics.size > 0) log.warn('batch consume queues are not served', { topics: [...batchTopics].join(' ') })
+  const deletedTopics = new DeletedTopics(new ConfigFile(disk, paths.deletedTopics, log))
+  deletedTopics.load(commitLog.min)
+  const dispatcher = new Dispatcher({ table, queues, tags, deletedTopics, skippedTopics: batchTopics })
+  const recovered = new Recovery({
+    commitLog,
+    table,
+    files,
+    queues,
+    dispatcher,
+    checkpoint,
+    scheduler,
+    log,
+    unclean: abort.isPresent,
+    bootId: lock.bootId,
+    crc: settings.checkCRCOnRecover,
+  }).run()
+  if (queues.failure !== undefined) throw queues.failure
+  deletedTopics.cut(recovered.end)
+  if (disk.listSync(paths.index).length > 0) {
+    // Java rebuilds an index only after an unclean stop, so what we add stays unknown to it.
+    log.warn(
+      'index files of a Java broker are kept but not extended: queries by key do not find messages stored here',
+      {
+        path: paths.index,
+      },
+    )
+  }
+  const store = new FileStore({
+    options,
+    memoryBytes,
+    paths,
+    lock,
+    abort,
+    checkpoint,
+    commitLog,
+    table,
+    files,
+    queues,
+    dispatcher,
+    deletedTopics,
+    tags,
+    gate,
+    recovered,
+  })
+  abort.create(lock.processId)
+  return store
+}
+
+/** Of the machine, or of the control group when that allows less. */
+function machineMemory(): number {
+  const allowed = process.constrainedMemory()
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+}

@@ -1,0 +1,294 @@
+import type { Log } from '../base/log.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import { readPosition, readQueueId, readQueueOffset } from '../protocol/message.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { CommitLog } from './commit-log.ts'
+import type { ConsumeQueues } from './consume-queue.ts'
+import type { Dispatcher } from './dispatch.ts'
+import { LogScanner } from './log-scanner.ts'
+import type { QueueFiles } from './queue-files.ts'
+import type { QueueTable } from './queue-table.ts'
+import { FILLER_SIZE, unitPosition, unitPresent, unitSize } from './queue-unit.ts'
+import { StoreCorrupt, StoreRefused } from './store-errors.ts'
+
+export interface RecoveryParts {
+  commitLog: CommitLog
+  table: QueueTable
+  files: QueueFiles
+  queues: ConsumeQueues
+  dispatcher: Dispatcher
+  checkpoint: Checkpoint
+  scheduler: Scheduler
+  log: Log
+  /** The abort file was there: the last run did not end in order. */
+  unclean: boolean
+  /** Of this boot of the machine; '' where nobody tells. */
+  bootId: string
+  crc: boolean
+}
+
+export interface Recovered {
+  end: number
+  /** Store time of the last record; 0 for an empty log. */
+  lastStoreTimestamp: number
+  scannedFrom: number
+  scannedRecords: number
+  rewrittenEntries: number
+  durationMs: number
+}
+
+/**
+ * Finds the end of the log, and brings the consume queues to agree with it.
+ *
+ * Only a torn tail is cut: bytes that no flush had promised. Anything else that does not read as the log it was is
+ * damage, and then the store does not open and the log is not touched. Recovery that was itself cut short, or runs
+ * twice, ends in the same state: all it writes follows from the log.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts
+  readonly #scanner: LogScanner
+  /** The note in the checkpoint describes the run that ended last: no Java broker came in between. */
+  readonly #ours: boolean
+  /** Queue → first offset that the scan met. */
+  #firstOffsets = new Map<number, number>()
+  #loadedMax: Float64Array = new Float64Array(0)
+  #scannedRecords = 0
+  #lastStoreTimestamp = 0
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts
+    const note = parts.checkpoint.note
+    this.#ours = note !== undefined && note.clean === !parts.unclean
+    this.#lengthenLastSegment()
+    this.#scanner = new LogScanner(parts.commitLog, parts.crc)
+  }
+
+  run(): Recovered {
+    const { commitLog, queues, table, files, scheduler, log } = this.#parts
+    const started = scheduler.monotonic()
+    files.load()
+    this.#refuseLostLog()
+    queues.verifying = true
+    let from = this.#chooseStart()
+    if (!this.#scan(from)) {
+      log.warn('consume queues do not agree with the log: rebuilding them from its beginning', { from: commitLog.min })
+      queues.forgetTails()
+      table.clear()
+      files.load()
+      from = commitLog.min
+      this.#scan(from)
+    }
+    const end = this.#scanner.position
+    this.#settleEnd(end)
+    this.#settleQueues(from)
+    queues.writeAll()
+    queues.verifying = false
+    commitLog.startAt(end)
+    const recovered: Recovered = {
+      end,
+      lastStoreTimestamp: this.#lastStoreTimestamp,
+      scannedFrom: from,
+      scannedRecords: this.#scannedRecords,
+      rewrittenEntries: queues.rewritten,
+      durationMs: scheduler.monotonic() - started,
+    }
+    if (this.#parts.unclean || queues.rewritten > 0) {
+      log.info('store recovered', { unclean: this.#parts.unclean, ours: this.#ours, ...recovered })
+    }
+    return recovered
+  }
+
+  /** A crash between the two halves of a cut leaves the last segment short; its missing end held nothing. */
+  #lengthenLastSegment(): void {
+    const { commitLog, unclean, checkpoint } = this.#parts
+    const short = commitLog.shortLastSegment()
+    if (short === undefined) return
+    if (!this.#ours || !unclean || checkpoint.note?.segmentBytes !== commitLog.segmentBytes) {
+      throw new StoreRefused(
+        `${short.segment.path} is short: ${short.sizeBytes} of ${commitLog.segmentBytes} bytes. Restore the file from ` +
+          'a copy, or see what can be kept with: cometmq store repair',
+      )
+    }
+    short.segment.create()
+  }
+
+  /** Bytes up to here were on the device: when they are not there now, something else than a crash took them. */
+  get #floor(): number {
+    const { checkpoint } = this.#parts
+    const dispatched = checkpoint.logicsPhysicalOffset > 0 ? checkpoint.logicsPhysicalOffset + 1 : 0
+    return Math.max(checkpoint.note?.flushedPosition ?? 0, dispatched)
+  }
+
+  #refuseLostLog(): void {
+    const { commitLog, files, table, log } = this.#parts
+    if (commitLog.segments.length > 0) return
+    const hasEntries = table.max.some((max, queue) => queue < table.count && max > 0)
+    if (this.#floor > 0 || (hasEntries && !this.#ours)) {
+      throw new StoreRefused(
+        `the commit log in ${commitLog.directory} is gone, but ${this.#floor > 0 ? `${this.#floor} bytes of it had been synced` : 'consume queues point into it'}. ` +
+          'Restore it; or, to begin an empty store, move the whole folder away',
+      )
+    }
+    if (!hasEntries) return
+    log.warn('consume queues without a log removed: nothing had been promised yet')
+    files.removeAll()
+    table.clear()
+  }
+
+  #chooseStart(): number {
+    const { commitLog, checkpoint, table, unclean } = this.#parts
+    const note = checkpoint.note
+    if (table.count === 0) return commitLog.min
+    if (this.#ours && !unclean && note !== undefined) {
+      const counted = countEntries(table)
+      if (counted.queues !== note.queueCount || counted.entries !== note.entryCount) return commitLog.min
+    }
+    const last = checkpoint.logicsPhysicalOffset
+    return last > commitLog.min && this.#scanner.isRecordAt(last) ? last : commitLog.min
+  }
+
+  /** Dispatches every valid record; false when entries before `from` are missing too. */
+  #scan(from: number): boolean {
+    const { table, dispatcher, commitLog, log } = this.#parts
+    const scanner = this.#scanner
+    this.#firstOffsets = new Map()
+    this.#loadedMax = table.max.slice(0, table.count)
+    this.#scannedRecords = 0
+    this.#lastStoreTimestamp = 0
+    scanner.seek(from)
+    while (scanner.step() === 'record') {
+      this.#scannedRecords++
+      const inQueue = dispatcher.parse(scanner.bytes, scanner.at)
+      if (dispatcher.storeTimestamp > this.#lastStoreTimestamp) this.#lastStoreTimestamp = dispatcher.storeTimestamp
+      if (!inQueue) continue
+      const { queue, queueOffset, tagsLow, tagsHigh } = dispatcher
+      if (!this.#firstOffsets.has(queue)) {
+        this.#firstOffsets.set(queue, queueOffset)
+        if (queueOffset > 0 && from > commitLog.min && !this.#isEntryRight(queue, queueOffset - 1)) return false
+      } else if (queueOffset !== table.next[queue]) {
+        log.warn('queue offsets are not dense', {
+          topic: table.topicOf(queue)?.name,
+          queueId: table.queueId[queue],
+          expected: table.next[queue],
+          found: queueOffset,
+          position: scanner.position,
+        })
+      }
+      table.next[queue] = queueOffset + 1
+      dispatcher.dispatch(queue, queueOffset, scanner.position, scanner.sizeBytes, tagsLow, tagsHigh)
+    }
+    return from === commitLog.min || this.#areOthersRight(from)
+  }
+
+  /** After an unclean stop: the last entries of queues that the scan did not meet. */
+  #areOthersRight(from: number): boolean {
+    const { table, unclean } = this.#parts
+    if (!unclean && this.#ours) return true
+    for (let queue = 0; queue < this.#loadedMax.length; queue++) {
+      if (this.#firstOffsets.has(queue) || this.#loadedMax[queue] === 0) continue
+      const end = this.#firstEntryFrom(queue, from)
+      const isFirst = end === this.#parts.files.unitsPerFile * Math.max(0, table.firstFile[queue]!)
+      if (end > 0 && !isFirst && !this.#isEntryRight(queue, end - 1)) return false
+    }
+    return true
+  }
+
+  /** Whether an entry points to the message that should stand there; one that has expired is believed. */
+  #isEntryRight(queue: number, queueOffset: number): boolean {
+    const { queues, commitLog, table } = this.#parts
+    const max = table.max[queue]!
+    // The search for the end of a queue stops at a hole, so look beyond it.
+    table.max[queue] = Math.max(max, queueOffset + 1)
+    const units = queues.units(queue, queueOffset, 1)
+    table.max[queue] = max
+    if (units.count === 0 || !unitPresent(units.view, units.at)) return false
+    if (unitSize(units.view, units.at) === FILLER_SIZE) return true
+    const position = unitPosition(units.view, units.at)
+    if (position < commitLog.min) return true
+    const head = commitLog.bytesAt(position, 48)
+    return (
+      head.length === 48 &&
+      readPosition(head, 0) === position &&
+      readQueueId(head, 0) === table.queueId[queue] &&
+      readQueueOffset(head, 0) === queueOffset
+    )
+  }
+
+  /** Decides what the end of the scan is, and makes it the end of the log. */
+  #settleEnd(end: number): void {
+    const { commitLog, unclean, bootId, checkpoint, log } = this.#parts
+    const segment = commitLog.segmentAt(end) ?? commitLog.segments[commitLog.segments.length - 1]
+    if (segment === undefined) return
+    const corrupt = (what: string): StoreCorrupt => new StoreCorrupt(what, segment.path, end, end - segment.base)
+    if (end < this.#floor) throw corrupt(`${this.#scanner.fault}; the log had been synced up to ${this.#floor}`)
+    const note = checkpoint.note
+    const isWhole = this.#ours && !unclean && note?.logEnd === end
+    const behind = isWhole ? { validPosition: undefined, isZero: true } : this.#scanner.examineBehind(end)
+    if (behind.validPosition !== undefined) {
+      // Without a power loss the page cache keeps what was written, in order. With one, what was not yet synced may
+      // survive in any order, and nothing behind the floor was promised.
+      const mayHaveLostPower = this.#ours && unclean && (bootId === '' || note?.bootId !== bootId)
+      if (!mayHaveLostPower) {
+        throw corrupt(`${this.#scanner.fault}, with valid ones behind it, the first at ${behind.validPosition}`)
+      }
+      log.warn('unsynced end of the log was torn by a power loss', { position: end, validBehind: behind.validPosition })
+    } else if (!behind.isZero) {
+      log.warn('torn end of the log cut', { position: end, path: segment.path, fault: this.#scanner.fault })
+    }
+    const hasLater = commitLog.segments.some(({ base }) => base > end)
+    if (hasLater || !behind.isZero) commitLog.truncateTo(end)
+    // What was only in the page cache is promised from now on.
+    if (unclean || !this.#ours) {
+      for (const each of commitLog.segments) if (each.end > this.#floor) each.file.datasyncSync()
+    }
+  }
+
+  /** Ends every queue where the log says, and finds where it begins. */
+  #settleQueues(from: number): void {
+    const { table, queues, commitLog, bootId, checkpoint, unclean } = this.#parts
+    const mayHoldStrays = unclean && (bootId === '' || checkpoint.note?.bootId !== bootId)
+    for (let queue = 0; queue < table.count; queue++) {
+      if (table.topicOf(queue) === undefined) continue
+      const loaded = this.#loadedMax[queue] ?? 0
+      if (this.#firstOffsets.has(queue)) {
+        if (loaded > table.max[queue]! || mayHoldStrays) queues.cut(queue, table.max[queue]!)
+      } else if (table.lastPosition[queue]! >= from) {
+        queues.cut(queue, this.#firstEntryFrom(queue, from))
+      } else if (mayHoldStrays) {
+        queues.cut(queue, table.max[queue]!)
+      }
+      table.next[queue] = table.max[queue]!
+      table.min[queue] =
+        table.lastPosition[queue]! < commitLog.min ? table.max[queue]! : this.#firstEntryFrom(queue, commitLog.min)
+    }
+  }
+
+  /** Offset of the first entry that points to `position` or behind; the end of the queue when none does. */
+  #firstEntryFrom(queue: number, position: number): number {
+    const { table, files, queues } = this.#parts
+    let low = Math.max(0, table.firstFile[queue]!) * files.unitsPerFile
+    if (table.firstFile[queue]! < 0) low = this.#firstOffsets.get(queue) ?? 0
+    let high = table.max[queue]!
+    if (position === 0) return low
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const units = queues.units(queue, middle, 1)
+      const there = units.count === 1 && unitSize(units.view, units.at) !== FILLER_SIZE
+      if (there && unitPosition(units.view, units.at) >= position) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
+
+/** What a clean stop notes of the queues, so that a lost folder is missed at the next start. */
+export function countEntries(table: QueueTable): { queues: number; entries: number } {
+  let queues = 0
+  let entries = 0
+  for (let queue = 0; queue < table.count; queue++) {
+    if (table.topicOf(queue) === undefined || table.max[queue] === 0) continue
+    queues++
+    entries += table.max[queue]!
+  }
+  return { queues, entries }
+}
