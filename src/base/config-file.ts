@@ -13,6 +13,8 @@ export class ConfigFile {
   readonly #log: Log
   #pending: { text: string; done: ((error: DiskError | null) => void)[] } | undefined
   #saving = false
+  /** Synchronous saves so far: one that began later than a slow save wins over it. */
+  #saves = 0
 
   constructor(disk: Disk, path: string, log: Log) {
     this.#disk = disk
@@ -56,6 +58,7 @@ export class ConfigFile {
 
   /** Durable when it returns. Two syncs on the calling turn: for changes that an answer depends on. */
   save(text: string): void {
+    this.#saves++
     this.#makeDirectory()
     const file = this.#disk.openSync(this.#temporary, 'write')
     try {
@@ -96,11 +99,12 @@ export class ConfigFile {
       // A name of its own: a synchronous save may come between.
       const temporary = `${this.path}.new`
       const file = this.#disk.openSync(temporary, 'write')
+      const saves = this.#saves
       writeWhole(file, save.text)
       file.datasync((error) => {
         try {
           file.closeSync()
-          if (error === null) this.#replace(temporary)
+          if (error === null && saves === this.#saves) this.#replace(temporary)
           finish(error)
         } catch (cause) {
           finish(cause as DiskError)

@@ -1,4 +1,4 @@
-import type { ConfigFile } from './config-file.ts'
+import type { ConfigFile } from '../base/config-file.ts'
 
 /**
  * Topics that were deleted, each with the end of the log at that time. The log keeps their records until it expires,
