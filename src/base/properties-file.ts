@@ -29,7 +29,7 @@ export function parsePropertyLines(text: string): PropertyLine[] {
     }
     const keyEnd = endOfKey(logical)
     const rest = logical.slice(keyEnd).replace(/^[ \t\f]*[=:]?[ \t\f]*/, '')
-    found.push({ key: unescape(logical.slice(0, keyEnd), line), value: unescape(rest, line), line })
+    found.push({ key: unescapeText(logical.slice(0, keyEnd), line), value: unescapeText(rest, line), line })
   }
   return found
 }
@@ -56,7 +56,7 @@ function endOfKey(text: string): number {
   return text.length
 }
 
-function unescape(text: string, line: number): string {
+function unescapeText(text: string, line: number): string {
   return text.replace(/\\(u[0-9a-fA-F]{4}|u|[\s\S])/g, (_, escaped: string) => {
     switch (escaped[0]) {
       case 'u':

@@ -1,0 +1,182 @@
+import { crc32 } from 'node:zlib'
+import type { Log } from '../base/log.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import type { DataVersion, TopicConfig } from '../protocol/bodies.ts'
+import { RegisterBroker, UnregisterBroker } from '../protocol/commands/nameserver.ts'
+import { stringifyJavaJson } from '../protocol/java-json.ts'
+import type { RemotingClient } from '../remoting/client.ts'
+
+/** What a broker tells name servers of itself. */
+export interface BrokerDescription {
+  brokerName: string
+  clusterName: string
+  brokerId: number
+  brokerAddr: string
+  haServerAddr: string
+  dataVersion: DataVersion
+  topics: ReadonlyMap<string, TopicConfig>
+}
+
+export interface RegistrationOptions {
+  nameServers: readonly string[]
+  client: RemotingClient
+  describe: () => BrokerDescription
+  scheduler: Scheduler
+  log: Log
+  periodMs: number
+  timeoutMs: number
+  /** Topics of one registration at most. */
+  splitSize: number
+}
+
+/** A registration's body stays well below the largest frame. */
+const MAX_BODY_BYTES = 12 * 1024 * 1024
+
+export interface RegistrationProbe {
+  registrations: number
+  failures: number
+}
+
+/** Keeps a broker registered at every name server: at once, when topics change, and by the clock. */
+export class Registration {
+  readonly #options: RegistrationOptions
+  readonly #probe: RegistrationProbe
+  readonly #stop = new AbortController()
+  /** Name servers that the last registration failed at; said once when it begins and when it ends. */
+  readonly #failing = new Set<string>()
+  #running: Promise<void> | undefined
+  #changed: TopicConfig[] = []
+  #changeScheduled = false
+
+  constructor(options: RegistrationOptions, probe: RegistrationProbe) {
+    this.#options = options
+    this.#probe = probe
+  }
+
+  /** Registers everywhere once, then goes on by the clock. Resolves after the first round, whatever came of it. */
+  async start(): Promise<void> {
+    await this.registerAll()
+    this.#running = this.#keepRegistered()
+  }
+
+  /** Topics changed: name servers learn of them in this turn, all changes of a turn together. */
+  topicsChanged(topics: readonly TopicConfig[]): void {
+    this.#changed.push(...topics)
+    if (this.#changeScheduled || this.#stop.signal.aborted) return
+    this.#changeScheduled = true
+    this.#options.scheduler.soon(() => {
+      this.#changeScheduled = false
+      const changed = new Map(this.#changed.splice(0).map((topic) => [topic.topicName, topic]))
+      // One topic alone would look like the registration of a broker that is not known, which is refused.
+      void (changed.size === 1 ? this.#registerWith(this.#withNeighbour(changed)) : this.#registerWith(changed))
+    })
+  }
+
+  registerAll(): Promise<void> {
+    return this.#registerWith(this.#options.describe().topics)
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.#stop.abort()
+    await this.#running
+    const { brokerName, clusterName, brokerId, brokerAddr } = this.#options.describe()
+    await Promise.all(
+      this.#options.nameServers.map((address) =>
+        this.#options.client
+          .request(address, UnregisterBroker, { brokerName, brokerAddr, clusterName, brokerId }, { timeoutMs: 1_000 })
+          .catch((cause: unknown) => this.#options.log.debug('not unregistered', { address, cause })),
+      ),
+    )
+  }
+
+  async #keepRegistered(): Promise<void> {
+    const { scheduler, periodMs } = this.#options
+    while (!this.#stop.signal.aborted) {
+      try {
+        await scheduler.sleep(periodMs, this.#stop.signal)
+      } catch {
+        return // stopped
+      }
+      await this.registerAll()
+    }
+  }
+
+  #withNeighbour(changed: Map<string, TopicConfig>): ReadonlyMap<string, TopicConfig> {
+    for (const [topic, config] of this.#options.describe().topics) {
+      if (changed.has(topic)) continue
+      return new Map([...changed, [topic, config]])
+    }
+    return changed
+  }
+
+  async #registerWith(topics: ReadonlyMap<string, TopicConfig>): Promise<void> {
+    const bodies = this.#bodies(topics)
+    await Promise.all(
+      this.#options.nameServers.map(async (address) => {
+        for (const body of bodies) if (!(await this.#registerAt(address, body))) return
+      }),
+    )
+  }
+
+  async #registerAt(address: string, body: Buffer): Promise<boolean> {
+    const { client, log, timeoutMs } = this.#options
+    const { brokerName, clusterName, brokerId, brokerAddr, haServerAddr } = this.#options.describe()
+    const header = {
+      brokerName,
+      brokerAddr,
+      clusterName,
+      haServerAddr,
+      brokerId,
+      enableActingMaster: false,
+      compressed: false,
+      bodyCrc32: crc32(body) & 0x7fff_ffff,
+    }
+    this.#probe.registrations++
+    try {
+      await client.request(address, RegisterBroker, header, { body, timeoutMs })
+      if (this.#failing.delete(address)) log.info('registered again', { nameServer: address })
+      return true
+    } catch (cause) {
+      this.#probe.failures++
+      if (!this.#failing.has(address) && !this.#stop.signal.aborted) {
+        this.#failing.add(address)
+        log.warn('not registered: clients of this name server do not find the broker', { nameServer: address, cause })
+      }
+      return false
+    }
+  }
+
+  /** One body, or several where the topics do not fit one frame. */
+  #bodies(topics: ReadonlyMap<string, TopicConfig>): Buffer[] {
+    const { dataVersion } = this.#options.describe()
+    const whole = encode(topics, dataVersion)
+    if (whole.length <= MAX_BODY_BYTES) return [whole]
+    const parts: Buffer[] = []
+    let part = new Map<string, TopicConfig>()
+    for (const [topic, config] of topics) {
+      part.set(topic, config)
+      if (part.size < this.#options.splitSize) continue
+      parts.push(encode(part, dataVersion))
+      part = new Map()
+    }
+    if (part.size > 0) parts.push(encode(part, dataVersion))
+    return parts
+  }
+}
+
+function encode(topics: ReadonlyMap<string, TopicConfig>, dataVersion: DataVersion): Buffer {
+  return Buffer.from(
+    stringifyJavaJson({
+      filterServerList: [],
+      topicConfigSerializeWrapper: {
+        dataVersion,
+        mappingDataVersion: { stateVersion: 0, timestamp: dataVersion.timestamp, counter: 0 },
+        topicConfigTable: topics,
+        topicQueueMappingDetailMap: {},
+        topicQueueMappingInfoMap: {},
+      },
+    }),
+    'utf8',
+  )
+}

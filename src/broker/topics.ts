@@ -1,0 +1,217 @@
+import { ConfigFile } from '../base/config-file.ts'
+import type { Disk } from '../base/disk.ts'
+import type { Log } from '../base/log.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import { type DataVersion, nextDataVersion, objectOf, readDataVersion, readTopicConfig, type TopicConfig } from '../protocol/bodies.ts'
+import { parseJavaObject, stringifyJavaJson } from '../protocol/java-json.ts'
+import * as names from '../protocol/names.ts'
+import type { BrokerSettings } from './settings.ts'
+
+const { READ, WRITE, INHERIT } = names.Permission
+
+export interface TopicTableOptions {
+  settings: BrokerSettings
+  disk: Disk
+  /** Store folder. */
+  root: string
+  scheduler: Scheduler
+  log: Log
+}
+
+/** The topics of a broker, kept in `config/topics.json`. */
+export class TopicTable {
+  readonly #settings: BrokerSettings
+  readonly #scheduler: Scheduler
+  readonly #file: ConfigFile
+  readonly #topics = new Map<string, TopicConfig>()
+  readonly #systemTopics = new Set<string>(names.SYSTEM_TOPICS)
+  #dataVersion: DataVersion
+  #changed: (topics: readonly TopicConfig[]) => void = () => {}
+
+  constructor({ settings, disk, root, scheduler, log }: TopicTableOptions) {
+    this.#settings = settings
+    this.#scheduler = scheduler
+    this.#file = new ConfigFile(disk, `${root}/config/topics.json`, log)
+    this.#dataVersion = { stateVersion: 0, timestamp: scheduler.now(), counter: 0 }
+    const loaded = this.#file.loadAs(parseJavaObject)
+    if (loaded !== undefined) {
+      for (const [topic, config] of Object.entries(objectOf(loaded['topicConfigTable']))) {
+        this.#topics.set(topic, { ...readTopicConfig(config), topicName: topic })
+      }
+      this.#dataVersion = readDataVersion(loaded['dataVersion'])
+    }
+    for (const config of systemTopics(settings)) {
+      this.#systemTopics.add(config.topicName)
+      // The template follows the settings; the others stay as they were changed.
+      if (config.topicName === names.AUTO_CREATE_TOPIC || !this.#topics.has(config.topicName)) this.#topics.set(config.topicName, config)
+    }
+    this.#save()
+  }
+
+  get dataVersion(): DataVersion {
+    return this.#dataVersion
+  }
+
+  get size(): number {
+    return this.#topics.size
+  }
+
+  /** Called with the topics that changed, to register them. */
+  onChange(listener: (topics: readonly TopicConfig[]) => void): void {
+    this.#changed = listener
+  }
+
+  get(topic: string): TopicConfig | undefined {
+    return this.#topics.get(topic)
+  }
+
+  all(): ReadonlyMap<string, TopicConfig> {
+    return this.#topics
+  }
+
+  isSystemTopic(topic: string): boolean {
+    return this.#systemTopics.has(topic) || topic.startsWith(names.SYSTEM_TOPIC_PREFIX)
+  }
+
+  systemTopics(): string[] {
+    return [...this.#systemTopics]
+  }
+
+  /**
+   * Makes the topic of a message that came for one that does not exist, where that is allowed.
+   *
+   * @returns undefined when it is not
+   */
+  createForSend(topic: string, defaultTopic: string, defaultTopicQueueNums: number): TopicConfig | undefined {
+    if (topic.startsWith(names.RETRY_PREFIX)) return this.createSystemLike(topic, 1)
+    const template = this.#topics.get(defaultTopic)
+    if (template === undefined || (template.perm & INHERIT) === 0) return undefined
+    const queues = Math.max(0, Math.min(defaultTopicQueueNums, template.writeQueueNums))
+    const config: TopicConfig = {
+      topicName: topic,
+      readQueueNums: queues,
+      writeQueueNums: queues,
+      perm: template.perm & ~INHERIT,
+      topicFilterType: template.topicFilterType,
+      topicSysFlag: 0,
+      order: false,
+      attributes: {},
+    }
+    this.#put([config])
+    return config
+  }
+
+  /** Makes a retry or dead-letter topic, if it is not there. */
+  createSystemLike(topic: string, queues: number, order = false): TopicConfig {
+    const existing = this.#topics.get(topic)
+    if (existing !== undefined) return existing
+    const config: TopicConfig = {
+      topicName: topic,
+      readQueueNums: queues,
+      writeQueueNums: queues,
+      perm: READ | WRITE,
+      topicFilterType: 'SINGLE_TAG',
+      topicSysFlag: 0,
+      order,
+      attributes: {},
+    }
+    this.#put([config])
+    return config
+  }
+
+  /** Creates or replaces topics; those that are the same already change nothing. */
+  update(configs: readonly TopicConfig[]): void {
+    const changed = configs.filter((config) => !sameTopic(this.#topics.get(config.topicName), config))
+    if (changed.length > 0) this.#put(changed)
+  }
+
+  isSame(config: TopicConfig): boolean {
+    return sameTopic(this.#topics.get(config.topicName), config)
+  }
+
+  /** @returns false when there is none */
+  delete(topic: string): boolean {
+    if (!this.#topics.delete(topic)) return false
+    this.#bumpVersion()
+    this.#save()
+    return true
+  }
+
+  /** The body of GET_ALL_TOPIC_CONFIG, and of topics.json. */
+  toJson(topics: ReadonlyMap<string, TopicConfig> = this.#topics): object {
+    return { dataVersion: this.#dataVersion, topicConfigTable: topics }
+  }
+
+  #put(configs: readonly TopicConfig[]): void {
+    for (const config of configs) this.#topics.set(config.topicName, config)
+    this.#bumpVersion()
+    this.#save()
+    this.#changed(configs)
+  }
+
+  #bumpVersion(): void {
+    this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
+  }
+
+  #save(): void {
+    this.#file.save(stringifyJavaJson(this.toJson(), { pretty: true }))
+  }
+
+  /** The perm of a topic as name servers are told: what the broker allows at most. */
+  registeredPerm(config: TopicConfig): number {
+    const { brokerPermission } = this.#settings
+    return (brokerPermission & (READ | WRITE)) === (READ | WRITE) ? config.perm : config.perm & brokerPermission
+  }
+}
+
+/** Topics that are there from the start. @source TopicConfigManager.java */
+function systemTopics(settings: BrokerSettings): TopicConfig[] {
+  const { brokerClusterName: cluster, brokerName } = settings
+  const topic = (topicName: string, queues: number, perm: number = READ | WRITE): TopicConfig => ({
+    topicName,
+    readQueueNums: queues,
+    writeQueueNums: queues,
+    perm,
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: 0,
+    order: false,
+    attributes: {},
+  })
+  const levels = settings.messageDelayLevel.trim().split(/\s+/).length
+  return [
+    topic(names.SELF_TEST_TOPIC, 1),
+    ...(settings.autoCreateTopicEnable ? [topic(names.AUTO_CREATE_TOPIC, settings.defaultTopicQueueNums, READ | WRITE | INHERIT)] : []),
+    topic(names.BENCHMARK_TOPIC, 1_024),
+    topic(cluster, 16, settings.clusterTopicEnable ? READ | WRITE | INHERIT : INHERIT),
+    topic(brokerName, 1, settings.brokerTopicEnable ? READ | WRITE | INHERIT : INHERIT),
+    topic(names.OFFSET_MOVED_TOPIC, 1),
+    topic(names.SCHEDULE_TOPIC, levels),
+    ...(settings.traceTopicEnable ? [topic(settings.msgTraceTopicName, 1)] : []),
+    topic(cluster + names.REPLY_SUFFIX, 1),
+    topic(names.REVIVE_PREFIX + cluster, settings.reviveQueueNum),
+    topic(names.SYNC_MEMBER_PREFIX + brokerName, 1, INHERIT),
+    topic(names.HALF_TOPIC, 1),
+    topic(names.OP_HALF_TOPIC, 1),
+    topic('RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC', 1),
+    topic('RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC', 1),
+    ...(settings.timerWheelEnable ? [topic(names.TIMER_TOPIC, 1)] : []),
+  ]
+}
+
+function sameTopic(a: TopicConfig | undefined, b: TopicConfig): boolean {
+  return (
+    a !== undefined &&
+    a.readQueueNums === b.readQueueNums &&
+    a.writeQueueNums === b.writeQueueNums &&
+    a.perm === b.perm &&
+    a.topicFilterType === b.topicFilterType &&
+    a.topicSysFlag === b.topicSysFlag &&
+    a.order === b.order &&
+    sameAttributes(a.attributes, b.attributes)
+  )
+}
+
+function sameAttributes(a: Record<string, string>, b: Record<string, string>): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}
