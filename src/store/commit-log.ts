@@ -36,6 +36,8 @@ export class CommitLog {
   /** The segment after the last one, created ahead so that no append waits for it. */
   #prepared: Segment | undefined
   #preparedDurable = false
+  /** Once is enough: the next try is made when the segment is needed. */
+  #preparingFailed = false
 
   constructor(options: CommitLogOptions) {
     this.#disk = options.disk
@@ -170,17 +172,20 @@ export class CommitLog {
       }
     }
     this.#prepared = undefined
+    this.#preparingFailed = false
     this.#segments.push(segment)
   }
 
   /** Creates the next segment ahead when this one is half full; its sync runs off the loop. */
   prepareNext(): void {
     const last = this.#segments[this.#segments.length - 1]
-    if (last === undefined || this.#prepared !== undefined || this.appended < last.base + this.segmentBytes / 2) return
+    if (last === undefined || this.#prepared !== undefined || this.#preparingFailed) return
+    if (this.appended < last.base + this.segmentBytes / 2) return
     let segment: Segment
     try {
       segment = this.#create(last.end)
     } catch (cause) {
+      this.#preparingFailed = true
       this.#log.warn('next segment not prepared', { path: this.directory, cause })
       return
     }
@@ -188,13 +193,15 @@ export class CommitLog {
     this.#preparedDurable = false
     segment.datasync((error: DiskError | null) => {
       if (this.#prepared !== segment) return // used or dropped in the meantime
-      if (error !== null) {
-        this.#log.warn('next segment not prepared', { path: segment.path, cause: error })
+      try {
+        if (error !== null) throw error
+        this.#disk.syncDirectorySync(this.directory)
+        this.#preparedDurable = true
+      } catch (cause) {
+        this.#preparingFailed = true
+        this.#log.warn('next segment not prepared', { path: segment.path, cause })
         this.dropPrepared()
-        return
       }
-      this.#disk.syncDirectorySync(this.directory)
-      this.#preparedDurable = true
     })
   }
 
