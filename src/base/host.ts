@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os'
+import { networkInterfaces, totalmem } from 'node:os'
 
 /** The first address of this machine that is not loopback, IPv4 before IPv6; loopback when there is none. */
 export function networkAddress(): string {
@@ -10,4 +10,11 @@ export function networkAddress(): string {
 
 export function processId(): number {
   return process.pid
+}
+
+/** Of the machine, or of the limit under which the process runs. */
+export function memoryBytes(): number {
+  const limit = process.constrainedMemory()
+  const total = totalmem()
+  return limit > 0 && limit < total ? limit : total
 }

@@ -1,0 +1,141 @@
+import type { Log } from '../base/log.ts'
+import type { Probes } from '../base/probe.ts'
+import type { Random } from '../base/random.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import type { UniqueIds } from '../protocol/message-id.ts'
+import type { Connection } from '../remoting/connection.ts'
+import { type Address, formatAddress } from '../remoting/transport.ts'
+import type { Host, MessageStore } from '../store/message-store.ts'
+import type { ConsumerRegistry } from './consumers.ts'
+import type { Counts } from './counts.ts'
+import type { GroupTable } from './groups.ts'
+import type { BornHosts } from './hosts.ts'
+import type { QueueLocks } from './locks.ts'
+import type { LongPoll } from './long-poll.ts'
+import type { OffsetTable } from './offsets.ts'
+import type { ProducerRegistry } from './producers.ts'
+import type { BrokerDescription } from './registration.ts'
+import type { BrokerSettings } from './settings.ts'
+import type { Rates, Stats } from './stats.ts'
+import type { TopicTable } from './topics.ts'
+
+export interface BrokerParts {
+  settings: BrokerSettings
+  scheduler: Scheduler
+  random: Random
+  log: Log
+  probes: Probes
+  store: MessageStore
+  /** Written into records, and part of message ids. */
+  storeHost: Host
+  topics: TopicTable
+  groups: GroupTable
+  offsets: OffsetTable
+  consumers: ConsumerRegistry
+  producers: ProducerRegistry
+  locks: QueueLocks
+  longPoll: LongPoll
+  stats: Stats
+  counts: Counts
+  rates: { put: Rates; found: Rates; missed: Rates; total: Rates; transferred: Rates }
+  day: { putYesterday: number; putToday: number; getYesterday: number; getToday: number }
+  uniqueIds: UniqueIds
+  bornHosts: BornHosts
+  memoryBytes: number
+  /** Told to clients. */
+  advertised: Address
+  /** Told to replicas. */
+  haAdvertised: Address
+}
+
+/** The parts of a broker that handlers work with; `start.ts` builds them in order. */
+export class Broker {
+  readonly settings: BrokerSettings
+  readonly scheduler: Scheduler
+  readonly random: Random
+  readonly log: Log
+  readonly probes: Probes
+  readonly store: MessageStore
+  readonly storeHost: Host
+  readonly topics: TopicTable
+  readonly groups: GroupTable
+  readonly offsets: OffsetTable
+  readonly consumers: ConsumerRegistry
+  readonly producers: ProducerRegistry
+  readonly locks: QueueLocks
+  readonly longPoll: LongPoll
+  readonly stats: Stats
+  readonly counts: Counts
+  readonly rates: BrokerParts['rates']
+  readonly day: BrokerParts['day']
+  readonly uniqueIds: UniqueIds
+  readonly bornHosts: BornHosts
+  readonly startedAtMs: number
+  readonly host: string
+  /** `host:port` told to clients. */
+  readonly address: string
+  /** `host:port` told to replicas. */
+  readonly haAddress: string
+  /** Requests whose answer is awaited; set once the router exists. */
+  readInFlight: () => number = () => 0
+  readonly #recentBytes: number
+
+  constructor(parts: BrokerParts) {
+    this.settings = parts.settings
+    this.scheduler = parts.scheduler
+    this.random = parts.random
+    this.log = parts.log
+    this.probes = parts.probes
+    this.store = parts.store
+    this.storeHost = parts.storeHost
+    this.topics = parts.topics
+    this.groups = parts.groups
+    this.offsets = parts.offsets
+    this.consumers = parts.consumers
+    this.producers = parts.producers
+    this.locks = parts.locks
+    this.longPoll = parts.longPoll
+    this.stats = parts.stats
+    this.counts = parts.counts
+    this.rates = parts.rates
+    this.day = parts.day
+    this.uniqueIds = parts.uniqueIds
+    this.bornHosts = parts.bornHosts
+    this.startedAtMs = parts.scheduler.now()
+    this.host = parts.advertised.host
+    this.address = formatAddress(parts.advertised)
+    this.haAddress = formatAddress(parts.haAdvertised)
+    this.#recentBytes = (parts.memoryBytes * parts.settings.accessMessageInMemoryMaxRatio) / 100
+  }
+
+  get inFlight(): number {
+    return this.readInFlight()
+  }
+
+  /** Whether a position lies so near the end of the log that it is taken to be in memory. */
+  readonly isRecent = (position: number | undefined): boolean =>
+    position !== undefined && this.store.positions.written - position <= this.#recentBytes
+
+  /** What name servers are told. */
+  describe(): BrokerDescription {
+    const { brokerName, brokerClusterName, brokerId } = this.settings
+    const topics = new Map(
+      [...this.topics.all()].map(([topic, config]) => [topic, { ...config, perm: this.topics.registeredPerm(config) }]),
+    )
+    return {
+      brokerName,
+      clusterName: brokerClusterName,
+      brokerId,
+      brokerAddr: this.address,
+      haServerAddr: this.haAddress,
+      dataVersion: this.topics.dataVersion,
+      topics,
+    }
+  }
+
+  connectionLost(connection: Connection): void {
+    this.longPoll.connectionLost(connection)
+    this.consumers.connectionLost(connection)
+    this.producers.connectionLost(connection)
+  }
+}

@@ -1,0 +1,84 @@
+import { parseProperties } from '../../base/properties-file.ts'
+import { SettingsError } from '../../base/settings.ts'
+import { NumberKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
+import type {
+  CleanExpiredConsumeQueue,
+  CleanUnusedTopic,
+  DeleteExpiredCommitLog,
+  ExchangeBrokerHaInfo,
+  GetAllDelayOffset,
+  GetBrokerConfig,
+  GetBrokerHaStatus,
+  GetBrokerRuntimeInfo,
+  UpdateBrokerConfig,
+} from '../../protocol/commands/broker-config.ts'
+import { Refusal } from '../../protocol/refusal.ts'
+import { ResponseCode } from '../../protocol/response-code.ts'
+import { type Answer, withBody } from '../../remoting/router.ts'
+import type { Broker } from '../broker.ts'
+import { runtimeInfo } from '../runtime-info.ts'
+import { brokerSettings } from '../settings.ts'
+
+export const getConfig =
+  ({ settings, topics }: Broker): Answer<typeof GetBrokerConfig> =>
+  () =>
+    withBody({ version: stringifyJavaJson(topics.dataVersion) }, brokerSettings.format(settings))
+
+/** Only what is declared updatable: never a path, never a command. */
+export const updateConfig =
+  (broker: Broker): Answer<typeof UpdateBrokerConfig> =>
+  (_, { body, connection }) => {
+    if (body.length === 0) return undefined
+    const changes = parseProperties(body.toString('utf8'))
+    try {
+      // The object stays the same: handlers hold it.
+      Object.assign(broker.settings, brokerSettings.update(broker.settings, changes))
+    } catch (error) {
+      if (error instanceof SettingsError) throw new Refusal(ResponseCode.NO_PERMISSION, error.message)
+      throw error
+    }
+    broker.log.info('settings changed until the next start', { ...changes, peer: connection.peer })
+    return undefined
+  }
+
+export const getRuntimeInfo =
+  (broker: Broker): Answer<typeof GetBrokerRuntimeInfo> =>
+  () =>
+    withBody(undefined, stringifyJavaJson({ table: runtimeInfo(broker) }))
+
+export const getAllDelayOffsets =
+  ({ topics }: Broker): Answer<typeof GetAllDelayOffset> =>
+  () =>
+    withBody(undefined, stringifyJavaJson({ dataVersion: { ...topics.dataVersion, counter: 0 }, offsetTable: new NumberKeyMap() }))
+
+export const getHaStatus =
+  ({ store }: Broker): Answer<typeof GetBrokerHaStatus> =>
+  () =>
+    withBody(
+      undefined,
+      stringifyJavaJson({
+        haClientRuntimeInfo: {
+          lastReadTimestamp: 0,
+          lastWriteTimestamp: 0,
+          masterFlushOffset: 0,
+          maxOffset: 0,
+          transferredByteInSecond: 0,
+        },
+        haConnectionInfo: [],
+        inSyncSlaveNums: 0,
+        master: true,
+        masterCommitLogMaxOffset: store.positions.written,
+      }),
+    )
+
+export const exchangeHaInfo =
+  (broker: Broker): Answer<typeof ExchangeBrokerHaInfo> =>
+  () => ({ masterAddress: broker.address, masterHaAddress: broker.haAddress, masterFlushOffset: broker.store.positions.flushed })
+
+const notYet = (what: string): never => {
+  throw new Refusal(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, `${what} is not served by this version of CometMQ: nothing is ever removed yet`)
+}
+
+export const cleanExpiredConsumeQueue = (): Answer<typeof CleanExpiredConsumeQueue> => () => notYet('CLEAN_EXPIRED_CONSUMEQUEUE (306)')
+export const deleteExpiredCommitLog = (): Answer<typeof DeleteExpiredCommitLog> => () => notYet('DELETE_EXPIRED_COMMITLOG (329)')
+export const cleanUnusedTopic = (): Answer<typeof CleanUnusedTopic> => () => notYet('CLEAN_UNUSED_TOPIC (316)')

@@ -1,0 +1,64 @@
+import type {
+  GetEarliestMsgStoretime,
+  GetMaxOffset,
+  GetMinOffset,
+  QueryConsumeQueue,
+  SearchOffsetByTimestamp,
+  ViewMessageById,
+} from '../../protocol/commands/query.ts'
+import { stringifyJavaJson } from '../../protocol/java-json.ts'
+import { Refusal } from '../../protocol/refusal.ts'
+import { ResponseCode } from '../../protocol/response-code.ts'
+import { type Answer, withBody } from '../../remoting/router.ts'
+import type { Broker } from '../broker.ts'
+
+/** Entries of a consume queue shown at once. */
+const MAX_ENTRIES = 1_000
+
+export const searchOffset =
+  ({ store }: Broker): Answer<typeof SearchOffsetByTimestamp> =>
+  ({ topic, queueId, timestamp, boundaryType }) => ({
+    offset: store.offsetByTime(topic, queueId, timestamp, boundaryType?.toLowerCase() === 'upper' ? 'upper' : 'lower'),
+  })
+
+export const getMaxOffset =
+  ({ store }: Broker): Answer<typeof GetMaxOffset> =>
+  ({ topic, queueId }) => ({ offset: store.maxOffset(topic, queueId) })
+
+export const getMinOffset =
+  ({ store }: Broker): Answer<typeof GetMinOffset> =>
+  ({ topic, queueId }) => ({ offset: store.minOffset(topic, queueId) })
+
+export const getEarliestStoreTime =
+  ({ store }: Broker): Answer<typeof GetEarliestMsgStoretime> =>
+  ({ topic, queueId }) => ({ timestamp: store.earliestStoreTimestamp(topic, queueId) })
+
+export const viewMessageById =
+  ({ store }: Broker): Answer<typeof ViewMessageById> =>
+  ({ offset }) => {
+    const record = store.recordAt(offset)
+    if (record !== undefined) return withBody({}, record)
+    throw new Refusal(ResponseCode.SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
+  }
+
+export const queryConsumeQueue =
+  ({ store, consumers }: Broker): Answer<typeof QueryConsumeQueue> =>
+  ({ topic, queueId, index, count, consumerGroup }) => {
+    if (!store.queueExists(topic, queueId)) throw new Refusal(ResponseCode.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`)
+    const from = Math.max(index, store.minOffset(topic, queueId))
+    const queueData = store.entries(topic, queueId, from, Math.min(Math.max(count, 0), MAX_ENTRIES)).map((entry) => ({
+      eval: true,
+      physicOffset: entry.position,
+      physicSize: entry.sizeBytes,
+      tagsCode: entry.tagsCode,
+    }))
+    return withBody(
+      undefined,
+      stringifyJavaJson({
+        maxQueueIndex: store.maxOffset(topic, queueId),
+        minQueueIndex: store.minOffset(topic, queueId),
+        queueData,
+        subscriptionData: consumerGroup === undefined ? undefined : consumers.get(consumerGroup)?.subscriptions.get(topic),
+      }),
+    )
+  }

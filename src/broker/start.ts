@@ -1,0 +1,253 @@
+import type { Disk } from '../base/disk.ts'
+import { memoryBytes, networkAddress, processId } from '../base/host.ts'
+import type { Log } from '../base/log.ts'
+import type { Probes } from '../base/probe.ts'
+import type { Random } from '../base/random.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import { UniqueIds } from '../protocol/message-id.ts'
+import { RemotingClient } from '../remoting/client.ts'
+import type { RemotingLimits } from '../remoting/limits.ts'
+import { Router } from '../remoting/router.ts'
+import { listen, type RemotingServer } from '../remoting/server.ts'
+import type { Address, Transport } from '../remoting/transport.ts'
+import { openStore } from '../store/message-store.ts'
+import { Broker } from './broker.ts'
+import { ConsumerRegistry } from './consumers.ts'
+import { Counts } from './counts.ts'
+import { GroupTable } from './groups.ts'
+import { addressBytes, BornHosts } from './hosts.ts'
+import { QueueLocks } from './locks.ts'
+import { LongPoll } from './long-poll.ts'
+import { OffsetTable } from './offsets.ts'
+import { ProducerRegistry } from './producers.ts'
+import { Registration } from './registration.ts'
+import { fastRoutes, routes } from './routes.ts'
+import type { BrokerSettings } from './settings.ts'
+import { Rates, Stats } from './stats.ts'
+import { TopicTable } from './topics.ts'
+
+export interface BrokerOptions {
+  settings: BrokerSettings
+  scheduler: Scheduler
+  random: Random
+  log: Log
+  probes: Probes
+  transport: Transport
+  disk: Disk
+}
+
+/** Ports beside the main one: the fast port below, replication above. */
+const FAST_PORT_OFFSET = -2
+const HA_PORT_OFFSET = 1
+const SECOND_MS = 1_000
+
+/** A broker that serves. */
+export class RunningBroker implements AsyncDisposable {
+  readonly broker: Broker
+  readonly registration: Registration
+  readonly #server: RemotingServer
+  readonly #opened: AsyncDisposableStack
+
+  constructor(broker: Broker, server: RemotingServer, registration: Registration, opened: AsyncDisposableStack) {
+    this.broker = broker
+    this.registration = registration
+    this.#server = server
+    this.#opened = opened
+  }
+
+  /** Where it listens. */
+  get address(): Address {
+    return this.#server.address
+  }
+
+  /** Leaves the name servers, answers who waits, drains, and closes the store. */
+  async close(): Promise<void> {
+    await this.#opened.disposeAsync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+/** @throws TransportError, StoreLocked, StoreCorrupt, StoreRefused, DiskError */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const { settings, scheduler, random, probes, transport, disk } = options
+  const log = options.log.with({ role: 'broker' })
+  await using opened = new AsyncDisposableStack() // should a later step throw, earlier ones close
+
+  const advertisedHost = advertised(settings)
+  // Every record names it, so it must be known before the store is opened.
+  const port = settings.listenPort === 0 ? await freePort(transport, settings.bindAddress) : settings.listenPort
+  const storeHost = { address: addressBytes(advertisedHost) ?? Uint8Array.of(127, 0, 0, 1), port }
+
+  const root = settings.storePathRootDir
+  const store = await openStore({ settings, disk, scheduler, random, log, probes, storeHost })
+  opened.defer(() => store.close())
+  const tables = { settings, disk, root, scheduler, log }
+  const topics = new TopicTable(tables)
+  const groups = new GroupTable(tables)
+  const offsets = new OffsetTable(tables)
+  opened.defer(() => offsets.close())
+  const stats = new Stats(scheduler)
+  opened.defer(() => stats.close())
+  const counts = new Counts(
+    stats,
+    probes.register('broker.messages', {
+      putMessages: 0,
+      putBytes: 0,
+      putFailures: 0,
+      getMessages: 0,
+      getBytes: 0,
+      getFound: 0,
+      getMissed: 0,
+    }),
+    settings.brokerClusterName,
+  )
+  const consumers = new ConsumerRegistry({
+    scheduler,
+    log,
+    probe: probes.register('broker.consumers', {
+      disagreeingGroups: 0,
+      sharedClientIds: 0,
+      notifications: 0,
+      groups: () => consumers.size,
+      members: () => consumers.memberCount,
+    }),
+    expiryMs: settings.channelExpiredTimeout,
+    mayNotify: (group) =>
+      settings.notifyConsumerIdsChangedEnable && groups.get(group)?.notifyConsumerIdsChangedEnable !== false,
+  })
+  opened.defer(() => consumers.close())
+  const producers = new ProducerRegistry({
+    scheduler,
+    log,
+    probe: probes.register('broker.producers', { secondInstances: 0, groups: () => producers.size }),
+    expiryMs: settings.channelExpiredTimeout,
+  })
+  opened.defer(() => producers.close())
+  const longPoll = new LongPoll(
+    scheduler,
+    probes.register('broker.longPoll', { parked: 0, woken: 0, timedOut: 0, refused: 0 }),
+    settings.pullThreadPoolQueueCapacity,
+  )
+  store.onArrival((topic, queueId, queueOffset, tagsLow, tagsHigh) => longPoll.arrived(topic, queueId, queueOffset, tagsLow, tagsHigh))
+  const { probe } = counts
+  const rates = {
+    put: new Rates(scheduler, () => probe.putMessages),
+    found: new Rates(scheduler, () => probe.getFound),
+    missed: new Rates(scheduler, () => probe.getMissed),
+    total: new Rates(scheduler, () => probe.getFound + probe.getMissed),
+    transferred: new Rates(scheduler, () => probe.getMessages),
+  }
+  const day = { putYesterday: 0, putToday: 0, getYesterday: 0, getToday: 0 }
+  let today = new Date(scheduler.now()).toDateString()
+  const second = scheduler.every(SECOND_MS, () => {
+    counts.settle()
+    for (const rate of Object.values(rates)) rate.sample()
+    const date = new Date(scheduler.now()).toDateString()
+    if (date === today) return
+    today = date
+    Object.assign(day, { putYesterday: day.putToday, putToday: probe.putMessages, getYesterday: day.getToday, getToday: probe.getMessages })
+  })
+  opened.defer(() => second.cancel())
+
+  const broker = new Broker({
+    settings,
+    scheduler,
+    random,
+    log,
+    probes,
+    store,
+    storeHost,
+    topics,
+    groups,
+    offsets,
+    consumers,
+    producers,
+    locks: new QueueLocks(scheduler, settings.rebalanceLockMaxLiveTime),
+    longPoll,
+    stats,
+    counts,
+    rates,
+    day,
+    uniqueIds: new UniqueIds({
+      address: storeHost.address,
+      pid: processId(),
+      instance: random.below(0x7fff_ffff),
+      now: () => scheduler.now(),
+    }),
+    bornHosts: new BornHosts(storeHost),
+    memoryBytes: memoryBytes(),
+    advertised: { host: advertisedHost, port },
+    haAdvertised: { host: settings.brokerIP2 === '' ? advertisedHost : settings.brokerIP2, port: port + HA_PORT_OFFSET },
+  })
+  const limits: Partial<RemotingLimits> = {
+    idleMs: settings.serverChannelMaxIdleTimeSeconds * 1_000,
+    maxConnections: settings.maxConnections,
+    maxQueuedBytes: settings.maxQueuedBytesPerConnection,
+  }
+  const maxInFlight = settings.sendThreadPoolQueueCapacity
+  const router = new Router(routes(broker), { log, probes, scheduler, role: 'broker', maxInFlight })
+  const serve = async (served: Router, listenPort: number, role: string): Promise<RemotingServer> =>
+    opened.use(
+      await listen({
+        transport,
+        address: { host: settings.bindAddress, port: listenPort },
+        router: served,
+        scheduler,
+        log,
+        probes,
+        role,
+        limits,
+        onClose: (connection) => broker.connectionLost(connection),
+      }),
+    )
+  broker.readInFlight = () => router.inFlight
+  const server = await serve(router, port, 'broker')
+  if (settings.fastListenEnable && port > -FAST_PORT_OFFSET) {
+    const fast = new Router(fastRoutes(broker), { log, probes, scheduler, role: 'broker-fast', maxInFlight })
+    await serve(fast, port + FAST_PORT_OFFSET, 'broker-fast')
+  }
+  // Who waits is answered before connections close.
+  opened.defer(() => longPoll.close())
+
+  const client = opened.use(new RemotingClient({ transport, scheduler, log, probes, role: 'broker' }))
+  const registration = new Registration(
+    {
+      nameServers: nameServersOf(settings.namesrvAddr),
+      client,
+      describe: () => broker.describe(),
+      scheduler,
+      log,
+      periodMs: Math.max(10_000, Math.min(settings.registerNameServerPeriod, 60_000)),
+      timeoutMs: settings.registerBrokerTimeoutMills,
+      splitSize: settings.splitRegistrationSize,
+    },
+    probes.register('broker.registration', { registrations: 0, failures: 0 }),
+  )
+  topics.onChange((changed) => registration.topicsChanged(changed))
+  opened.defer(() => registration.close())
+  await registration.start()
+  return new RunningBroker(broker, server, registration, opened.move())
+}
+
+/** A port that nobody listens on now, with the fast port beside it. */
+async function freePort(transport: Transport, host: string): Promise<number> {
+  const listener = await transport.listen({ host, port: 0 }, (wire) => wire.destroy())
+  await listener.close()
+  return listener.address.port
+}
+
+/** What clients are told: as set, or where it listens, or the first address of this machine. */
+function advertised({ brokerIP1, bindAddress }: BrokerSettings): string {
+  if (brokerIP1 !== '') return brokerIP1
+  return bindAddress === '0.0.0.0' || bindAddress === '::' || bindAddress === '' ? networkAddress() : bindAddress
+}
+
+function nameServersOf(namesrvAddr: string): string[] {
+  return namesrvAddr
+    .split(/[;,]/)
+    .map((address) => address.trim())
+    .filter((address) => address !== '')
+}

@@ -1,0 +1,26 @@
+import { formatAddress } from '../remoting/transport.ts'
+import { runUntilSignal } from './lifecycle.ts'
+import { readServerOptions, serverUsage } from './server-options.ts'
+import { machine, nameServerSettingsOf, warnOfOpenDoor } from './servers.ts'
+
+const usage = `cometmq namesrv [OPTIONS]      a name server alone
+
+${serverUsage}`
+
+export async function run(args: string[]): Promise<number> {
+  const options = readServerOptions(args, 'namesrv')
+  if (options.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  return runUntilSignal(
+    async () => {
+      const { startNameServer } = await import('../nameserver/start.ts')
+      const parts = machine(options)
+      const settings = await nameServerSettingsOf(options, parts.log, false)
+      warnOfOpenDoor(parts.log, 'name server', settings.bindAddress)
+      return startNameServer({ ...parts, settings })
+    },
+    ({ address }) => `ready  name server ${formatAddress(address)}`,
+  )
+}
