@@ -29,6 +29,8 @@ export interface CheckpointNote {
   /** Entries of all queues, counted from offset 0. */
   entryCount: number
   segmentBytes: number
+  /** A truncation to this position has begun, and must be ended by whoever starts next; -1 for none. */
+  truncatingTo: number
 }
 
 /**
@@ -154,7 +156,8 @@ export class Checkpoint {
   }
 }
 
-/** `| magic 0 | crc 4 | sequence 8 | flushed 16 | logEnd 24 | entries 32 | segment 40 | queues 48 | clean 52 | boot id 56 |` */
+/** `| magic 0 | crc 4 | sequence 8 | flushed 16 | logEnd 24 | entries 32 | segment 40 | queues 48 | clean 52 | boot id 56 |
+ * truncatingTo 120 |` */
 function encodeNote(note: CheckpointNote, sequence: number): Buffer {
   const bytes = Buffer.alloc(NOTE_BYTES)
   bytes.writeUInt32BE(NOTE_MAGIC, 0)
@@ -166,6 +169,7 @@ function encodeNote(note: CheckpointNote, sequence: number): Buffer {
   bytes.writeUInt32BE(note.queueCount, 48)
   bytes.writeUInt32BE(note.clean ? 1 : 0, 52)
   bytes.write(note.bootId.slice(0, BOOT_ID_BYTES), 56, 'latin1')
+  writeLong(bytes, 120, note.truncatingTo)
   bytes.writeUInt32BE(crc32(bytes.subarray(8)), 4)
   return bytes
 }
@@ -181,6 +185,7 @@ function decodeNote(bytes: Buffer): (CheckpointNote & { sequence: number }) | un
     segmentBytes: readLong(bytes, 40),
     queueCount: bytes.readUInt32BE(48),
     clean: bytes.readUInt32BE(52) === 1,
+    truncatingTo: readLong(bytes, 120),
     bootId: bootId.replace(/\0+$/, ''),
   }
 }
@@ -190,5 +195,5 @@ const readLong = (bytes: Buffer, at: number): number => bytes.readInt32BE(at) * 
 
 function writeLong(bytes: Buffer, at: number, value: number): void {
   bytes.writeInt32BE(Math.floor(value / HIGH), at)
-  bytes.writeUInt32BE(value % HIGH, at + 4)
+  bytes.writeUInt32BE(value >>> 0, at + 4)
 }

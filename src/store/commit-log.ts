@@ -79,7 +79,7 @@ export class CommitLog {
             'set it to the size with which this store was written',
         )
       }
-      if (stat.sizeBytes < this.segmentBytes && index < names.length - 1) {
+      if (stat.sizeBytes < this.segmentBytes) {
         throw new StoreRefused(
           `${path} is short: ${stat.sizeBytes} of ${this.segmentBytes} bytes. Restore the file from a copy, ` +
             'or see what can be kept with: cometmq store repair',
@@ -94,14 +94,6 @@ export class CommitLog {
       }
       this.#segments.push(new Segment(this.#disk, this.directory, base, this.segmentBytes))
     }
-  }
-
-  /** A last segment whose length a crash cut short gets it back; `load` has let only the last one pass. */
-  shortLastSegment(): { segment: Segment; sizeBytes: number } | undefined {
-    const segment = this.#segments[this.#segments.length - 1]
-    if (segment === undefined) return undefined
-    const sizeBytes = segment.file.sizeSync()
-    return sizeBytes < this.segmentBytes ? { segment, sizeBytes } : undefined
   }
 
   segmentAt(position: number): Segment | undefined {
@@ -132,11 +124,12 @@ export class CommitLog {
     if (last !== undefined && this.appended + bytes + BLANK_BYTES <= last.end) return
     if (last === undefined || this.appended >= last.end) {
       this.addSegment(this.appended - (this.appended % this.segmentBytes))
-      return
+    } else {
+      this.addSegment(last.end)
+      this.#appendBlank(last.end - this.appended)
+      this.appended = last.end
     }
-    this.addSegment(last.end)
-    this.#appendBlank(last.end - this.appended)
-    this.appended = last.end
+    this.chunks.seal()
   }
 
   #appendBlank(bytesLeft: number): void {
@@ -260,13 +253,18 @@ export class CommitLog {
   takeBack(): void {
     this.chunks.cut(this.written)
     this.appended = this.written
-    // Segments that only taken-back records had opened stay: they are empty, and next in line.
+    this.dropPrepared()
     while (this.#segments.length > 1 && this.#segments[this.#segments.length - 1]!.base >= this.appended) {
-      const empty = this.#segments.pop()!
-      this.dropPrepared()
-      this.#prepared = empty
-      this.#preparedDurable = true
+      this.#discard(this.#segments.pop()!)
     }
+  }
+
+  /** Makes zero what a failed write may have left behind the end, through a new descriptor. */
+  cleanEnd(): void {
+    const segment = this.segmentAt(this.appended)
+    if (segment === undefined) return
+    segment.reopen()
+    zeroFrom(segment, this.appended)
   }
 
   /** Drops everything from `position` on: later segments first, so that a crash in between leaves no gap. Durable. */
@@ -296,6 +294,7 @@ export class CommitLog {
 }
 
 const PIECE_BYTES = 262_144
+const PAGE_BYTES = 4096
 
 /** Overwrites what is not zero from `position` to the end of the segment. */
 function zeroFrom(segment: Segment, position: number): void {
@@ -304,7 +303,11 @@ function zeroFrom(segment: Segment, position: number): void {
   for (let at = position; at < segment.end; at += piece.length) {
     const count = segment.readSync(piece, at)
     if (count === 0) return
-    if (piece.compare(zeros, 0, count, 0, count) === 0) continue
-    segment.writeSync(zeros.subarray(0, count), at)
+    // Page by page: a page that is a hole would need space, which a full disk has not.
+    for (let start = 0, end = 0; start < count; start = end) {
+      end = Math.min(count, start + PAGE_BYTES - ((at + start - segment.base) % PAGE_BYTES))
+      if (piece.compare(zeros, 0, end - start, start, end) !== 0)
+        segment.writeSync(zeros.subarray(start, end), at + start)
+    }
   }
 }

@@ -80,6 +80,7 @@ export class ConsumeQueues {
   readonly #table: QueueTable
   readonly #scheduler: Scheduler
   readonly #intervalMs: number
+  readonly #extendedTopics: ReadonlySet<string>
   readonly #onFailure: (error: DiskError | undefined) => void
   /** By queue number. */
   #tails: (QueueTail | undefined)[] = []
@@ -96,6 +97,8 @@ export class ConsumeQueues {
     table: QueueTable
     scheduler: Scheduler
     intervalMs: number
+    /** Topics that have Java's consume queue extension. */
+    extendedTopics: ReadonlySet<string>
     /** Entries cannot be written; undefined: they can again. */
     onFailure: (error: DiskError | undefined) => void
   }) {
@@ -103,6 +106,7 @@ export class ConsumeQueues {
     this.#table = options.table
     this.#scheduler = options.scheduler
     this.#intervalMs = options.intervalMs
+    this.#extendedTopics = options.extendedTopics
     this.#onFailure = options.onFailure
   }
 
@@ -175,6 +179,7 @@ export class ConsumeQueues {
     if (bytes.length === 0) return
     try {
       if (!this.verifying || !this.#agrees(tail, bytes)) this.#files.write(tail.queue, from, bytes)
+      else this.#files.foundRight(tail.queue, from, bytes.length / UNIT_BYTES)
       tail.stored = tail.end
       if (this.failure === undefined) return
       this.failure = undefined
@@ -191,11 +196,12 @@ export class ConsumeQueues {
     this.#files.read(tail.queue, tail.stored, there)
     if (there.equals(bytes)) return true
     const view = viewOf(there)
+    const isExtended = this.#extendedTopics.has(this.#table.topicOf(tail.queue)?.name ?? '')
     let wrong = 0
     for (let at = 0; at < bytes.length; at += UNIT_BYTES) {
       if (there.compare(bytes, at, at + UNIT_BYTES, at, at + UNIT_BYTES) === 0) continue
       // An address in Java's extension files stands in place of the tag code, which is then found there.
-      const same = there.compare(bytes, at, at + 12, at, at + 12) === 0
+      const same = isExtended && there.compare(bytes, at, at + 12, at, at + 12) === 0
       if (same && isExtensionAddress(unitTagsLow(view, at), unitTagsHigh(view, at))) {
         there.copy(bytes, at + 12, at + 12, at + UNIT_BYTES)
       } else wrong++

@@ -222,28 +222,50 @@ export class FileStore implements MessageStore {
     this.#pending.takeBack(position, (queue, queueOffset) => {
       table.next[queue] = queueOffset
     })
-    const poisoned = commitLog.segments.filter((segment) => segment.end > position)
     commitLog.takeBack()
     this.#raw.restart(position)
     this.written.failBehind(position, 'write failed')
     this.flushed.failBehind(position, 'write failed')
     this.confirmed.failBehind(position, 'write failed')
-    const resume = (): void => {
-      this.#resumeTimer = undefined
-      try {
-        for (const segment of poisoned) {
-          if (segment.isRemoved) continue
-          segment.reopen()
-          segment.cut(Math.max(position, segment.base))
-        }
-        gate.pausedByLog = undefined
-        this.#log.info('commit log taken up again', { position })
-      } catch (cause) {
-        this.#log.warn('commit log still not writable', { position, cause })
-        this.#resumeTimer = options.scheduler.after(RESUME_MS, resume)
-      }
+    this.#resumeTimer ??= options.scheduler.after(RESUME_MS, this.#resume)
+  }
+
+  /** Tries to take up the log again after a failed write. */
+  readonly #resume = (): void => {
+    this.#resumeTimer = undefined
+    if (!this.#cleanEnd() && this.#parts.gate.fatal === undefined) {
+      this.#resumeTimer = this.#parts.options.scheduler.after(RESUME_MS, this.#resume)
     }
-    this.#resumeTimer ??= options.scheduler.after(RESUME_MS, resume)
+  }
+
+  #cleanEnd(): boolean {
+    const { commitLog, checkpoint, gate } = this.#parts
+    const position = commitLog.appended
+    try {
+      // A kill in the middle must not leave half of what is cleaned away: that would look like damage.
+      checkpoint.saveSync({ ...this.#describeNote(), truncatingTo: position })
+      commitLog.cleanEnd()
+      if (!this.#syncEnd()) return false
+      checkpoint.saveSync(this.#describeNote())
+      gate.pausedByLog = undefined
+      this.#log.info('commit log taken up again', { position })
+      return true
+    } catch (cause) {
+      this.#log.warn('commit log still not writable', { position, cause })
+      return false
+    }
+  }
+
+  /** What was cleaned away must not come back behind later messages. */
+  #syncEnd(): boolean {
+    const { commitLog } = this.#parts
+    try {
+      commitLog.segmentAt(commitLog.appended)?.file.datasyncSync()
+      return true
+    } catch (error) {
+      this.#onFlushFailed(error as DiskError)
+      return false
+    }
   }
 
   readonly #onFlushFailed = (error: DiskError): void => {
@@ -274,6 +296,7 @@ export class FileStore implements MessageStore {
       queueCount: 0,
       entryCount: 0,
       segmentBytes: commitLog.segmentBytes,
+      truncatingTo: -1,
     }
   }
 
@@ -459,19 +482,29 @@ export class FileStore implements MessageStore {
   }
 
   truncateTo(position: number): void {
-    const { commitLog, checkpoint, table, queues, dispatcher, deletedTopics } = this.#parts
+    const { commitLog } = this.#parts
     if (position >= commitLog.appended) return
     if (position < commitLog.min)
       throw new RangeError(`position ${position} is before the log's first, ${commitLog.min}`)
     if (this.#writer.isWriting || !this.#writer.writeAllNow())
       throw new Error('the log is being written: truncate later')
-    // First what was promised, then the bytes: a crash in between must not look like damage.
+    try {
+      this.#truncateTo(position)
+    } catch (error) {
+      this.#parts.gate.fatal = `truncation to ${position} failed (${(error as Error).message}): start the broker again`
+      throw error
+    }
+  }
+
+  #truncateTo(position: number): void {
+    const { commitLog, checkpoint, table, queues, dispatcher, deletedTopics } = this.#parts
+    // First the intent, then the bytes: a crash in between must not look like damage.
     checkpoint.logicsPhysicalOffset = 0
     checkpoint.logicsMsgTimestamp = 0
     checkpoint.physicMsgTimestamp = 0
     checkpoint.confirmPhyOffset = Math.min(checkpoint.confirmPhyOffset, position)
     const flushed = Math.min(this.#flusher.flushed, position)
-    checkpoint.saveSync({ ...this.#describeNote(), flushedPosition: flushed })
+    checkpoint.saveSync({ ...this.#describeNote(), flushedPosition: flushed, truncatingTo: position })
     this.#pending.takeBack(position, () => {})
     commitLog.truncateTo(position)
     deletedTopics.cut(position)
@@ -570,8 +603,9 @@ export class FileStore implements MessageStore {
     for (const mark of [this.written, this.flushed, this.confirmed]) mark.failAll('closed')
     this.#deadlineTimer?.cancel()
     checkpoint.stop()
+    const isClean = gate.pausedByLog === undefined || this.#cleanEnd()
     const isWhole =
-      gate.fatal === undefined && this.#flusher.flushed === commitLog.appended && this.#pending.length === 0
+      isClean && gate.fatal === undefined && this.#flusher.flushed === commitLog.appended && this.#pending.length === 0
     commitLog.dropPrepared()
     if (isWhole && syncFailure === null && !this.#queuesUnsyncable) {
       const head = this.#headAt(dispatcher.lastPosition)

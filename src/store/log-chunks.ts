@@ -6,6 +6,8 @@ export class Chunk {
   length = 0
   /** Bytes as another log's owner sent them: records may be cut anywhere. */
   isRaw = false
+  /** Nothing more goes in: a chunk belongs to one segment, whose end this is. */
+  isSealed = false
 
   constructor(base: number, capacity: number) {
     this.base = base
@@ -19,7 +21,7 @@ export class Chunk {
   }
 
   get free(): number {
-    return this.bytes.length - this.length
+    return this.isSealed ? 0 : this.bytes.length - this.length
   }
 
   /** Bytes from `at` on, whole records up to `limit` bytes; one at least. */
@@ -67,6 +69,12 @@ export class LogChunks {
   /** First position held; Infinity when none is. */
   get firstPosition(): number {
     return this.#chunks[0]?.base ?? Number.POSITIVE_INFINITY
+  }
+
+  /** The log goes on in the next segment. */
+  seal(): void {
+    const last = this.last
+    if (last !== undefined) last.isSealed = true
   }
 
   /** A new last chunk at `base`, with room for at least `bytes`. */

@@ -139,9 +139,14 @@ class Reading {
   }
 
   run(): void {
+    this.#choose()
+    this.#goOn()
+  }
+
+  /** Fetches what is chosen, and chooses again while a record filter leaves room. */
+  #goOn(): void {
     for (;;) {
-      this.#choose()
-      if (!this.#fetch()) return // goes on in a callback
+      if (!this.#fetch()) return // a callback goes on
       const isOver = this.#isFull || this.#holeSeen || this.#next >= this.#end
       if (isOver || this.#request.filter?.matchesRecord === undefined) {
         this.#finish()
@@ -150,6 +155,7 @@ class Reading {
       // A record filter has refused some of what was chosen: there is room again.
       this.#chosenBytes = this.#result.sizeBytes
       this.#chosenCount = this.#result.count
+      this.#choose()
     }
   }
 
@@ -240,7 +246,7 @@ class Reading {
         segment.read(bytes, position, (error, count) => {
           if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
           else this.#failed(error)
-          this.run()
+          this.#goOn()
         })
         return false
       }

@@ -31,6 +31,8 @@ export interface StoreOptions {
   storeHost: Host
   /** Of the machine, or of the limit under which the process runs; asked of the machine by default. */
   memoryBytes?: number
+  /** Of this process, by default; a simulation has its own. */
+  processId?: number
   /** Fixed, for tests; by default the measured durations decide. */
   writePolicy?: WritePolicy
 }

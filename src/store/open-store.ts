@@ -35,7 +35,7 @@ export async function openStore(options: StoreOptions): Promise<MessageStore> {
   for (const directory of [paths.root, paths.commitLog, paths.consumeQueues, paths.config]) {
     if (disk.statSync(directory) === undefined) disk.makeDirectorySync(directory)
   }
-  const lock = new StoreLock(disk, paths, processId())
+  const lock = new StoreLock(disk, paths, options.processId ?? processId())
   const opened: { close(): void }[] = []
   try {
     return build(options, paths, lock, opened)
@@ -76,6 +76,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     table,
     scheduler,
     intervalMs: settings.flushIntervalConsumeQueue,
+    extendedTopics: new Set(disk.listSync(paths.consumeQueueExtensions)),
     onFailure: (error) => {
       if (error !== undefined && gate.pausedByQueues === undefined) {
         log.error('consume queue not written', { cause: error })

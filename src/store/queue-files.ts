@@ -27,6 +27,8 @@ export class QueueFiles {
   /** Files written since they were last synced, and folders with new names in them. */
   #unsynced = new Set<string>()
   #unsyncedDirectories = new Set<string>()
+  /** While a round of syncs runs: who wants one after it. */
+  #waitingSyncs: ((error: DiskError | null) => void)[] | undefined
 
   constructor(options: { disk: Disk; directory: string; fileBytes: number; table: QueueTable; log: Log }) {
     this.#disk = options.disk
@@ -75,6 +77,7 @@ export class QueueFiles {
         const file = this.#disk.openSync(`${path}/${name}`, 'write')
         file.truncateSync(this.#fileBytes)
         file.closeSync()
+        this.#unsynced.add(`${path}/${name}`)
       }
       const before = files[files.length - 1]
       const number = base / this.#fileBytes
@@ -164,6 +167,15 @@ export class QueueFiles {
     }
   }
 
+  /** Recovery found these entries as they should be: in the page cache, perhaps no further. */
+  foundRight(queue: number, queueOffset: number, count: number): void {
+    const last = Math.floor((queueOffset + count - 1) / this.unitsPerFile)
+    for (let file = Math.floor(queueOffset / this.unitsPerFile); file <= last; file++) {
+      this.#unsynced.add(this.#pathOf(queue, file))
+    }
+    this.#unsyncedDirectories.add(this.#directoryOf(queue))
+  }
+
   /** @param firstByte where the first entry goes, when the queue has no file yet */
   #create(queue: number, file: number, firstByte: number): void {
     const table = this.#table
@@ -231,8 +243,26 @@ export class QueueFiles {
     this.#disk.removeTreeSync(this.#directory)
   }
 
-  /** Makes all that is written so far durable, one file after the other, off the loop. */
+  /** Makes all that is written so far durable, one file after the other, off the loop. One such round runs at a time. */
   sync(done: (error: DiskError | null) => void): void {
+    if (this.#waitingSyncs !== undefined) {
+      this.#waitingSyncs.push(done)
+      return
+    }
+    this.#waitingSyncs = []
+    this.#syncRound((error) => {
+      const waiting = this.#waitingSyncs!
+      this.#waitingSyncs = undefined
+      done(error)
+      for (const each of waiting) {
+        // A failed round has lost track of what is durable, and so has each after it.
+        if (error === null) this.sync(each)
+        else each(error)
+      }
+    })
+  }
+
+  #syncRound(done: (error: DiskError | null) => void): void {
     const paths = [...this.#unsynced]
     const directories = [...this.#unsyncedDirectories]
     this.#unsynced.clear()

@@ -53,6 +53,7 @@ export class RawAppender {
       const segment = log.segmentAt(log.appended)
       if (segment === undefined) {
         log.addSegment(log.appended - (log.appended % log.segmentBytes))
+        log.chunks.seal()
         continue
       }
       const count = Math.min(bytes.length - done, segment.end - log.appended)

@@ -59,13 +59,13 @@ export class Recovery {
     this.#parts = parts
     const note = parts.checkpoint.note
     this.#ours = note !== undefined && note.clean === !parts.unclean
-    this.#lengthenLastSegment()
     this.#scanner = new LogScanner(parts.commitLog, parts.crc)
   }
 
   run(): Recovered {
     const { commitLog, queues, table, files, scheduler, log } = this.#parts
     const started = scheduler.monotonic()
+    this.#endTruncation()
     files.load()
     this.#refuseLostLog()
     queues.verifying = true
@@ -98,18 +98,13 @@ export class Recovery {
     return recovered
   }
 
-  /** A crash between the two halves of a cut leaves the last segment short; its missing end held nothing. */
-  #lengthenLastSegment(): void {
-    const { commitLog, unclean, checkpoint } = this.#parts
-    const short = commitLog.shortLastSegment()
-    if (short === undefined) return
-    if (!this.#ours || !unclean || checkpoint.note?.segmentBytes !== commitLog.segmentBytes) {
-      throw new StoreRefused(
-        `${short.segment.path} is short: ${short.sizeBytes} of ${commitLog.segmentBytes} bytes. Restore the file from ` +
-          'a copy, or see what can be kept with: cometmq store repair',
-      )
-    }
-    short.segment.create()
+  /** A truncation that a crash interrupted is brought to its end: half of it would look like damage. */
+  #endTruncation(): void {
+    const { commitLog, checkpoint, log } = this.#parts
+    const to = checkpoint.note?.truncatingTo ?? -1
+    if (to < 0 || !this.#ours || commitLog.segmentAt(to) === undefined) return
+    log.warn('an interrupted truncation is brought to its end', { position: to })
+    commitLog.truncateTo(to)
   }
 
   /** Bytes up to here were on the device: when they are not there now, something else than a crash took them. */

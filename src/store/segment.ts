@@ -22,10 +22,6 @@ export class Segment {
     return this.base + this.sizeBytes
   }
 
-  get isRemoved(): boolean {
-    return this.#removed
-  }
-
   /** Opened when first used, and again after {@link reopen}. */
   get #open(): FileHandle {
     if (this.#removed) throw new Error(`segment ${this.path} was removed`)
@@ -61,12 +57,6 @@ export class Segment {
 
   datasync(done: (error: DiskError | null) => void): void {
     this.#open.datasync(done)
-  }
-
-  /** Makes all bytes from `position` on zero, without needing space; not durable until synced. */
-  cut(position: number): void {
-    this.#open.file.truncateSync(position - this.base)
-    this.#open.file.truncateSync(this.sizeBytes)
   }
 
   /** After a failed write the descriptor is not trusted any more. */

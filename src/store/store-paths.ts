@@ -3,6 +3,7 @@ export interface StorePaths {
   readonly root: string
   readonly commitLog: string
   readonly consumeQueues: string
+  readonly consumeQueueExtensions: string
   readonly batchConsumeQueues: string
   readonly index: string
   readonly config: string
@@ -22,6 +23,7 @@ export function storePaths(root: string, commitLog: string): StorePaths {
     root: base,
     commitLog: commitLog === '' ? `${base}/commitlog` : commitLog,
     consumeQueues: `${base}/consumequeue`,
+    consumeQueueExtensions: `${base}/consumequeue_ext`,
     batchConsumeQueues: `${base}/batchconsumequeue`,
     index: `${base}/index`,
     config: `${base}/config`,
