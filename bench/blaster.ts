@@ -42,7 +42,7 @@ function buildFrame(options: BlastOptions, queueId: number): { frame: Buffer; op
     a: 'bench-producer',
     b: options.topic,
     c: 'TBW102',
-    d: '4',
+    d: String(options.queues),
     e: String(queueId),
     f: '0',
     g: String(Date.now()),
