@@ -1,4 +1,4 @@
-import { checkRecord, MAGIC_BLANK, readPosition } from '../protocol/message.ts'
+import { checkRecord, MAGIC_BLANK, propertiesRange, readPosition, topicRange } from '../protocol/message.ts'
 import { BLANK_BYTES, type CommitLog } from './commit-log.ts'
 import type { Segment } from './segment.ts'
 
@@ -21,6 +21,12 @@ export class LogScanner {
   at = 0
   /** Why the last step found no valid record. */
   fault = ''
+  /**
+   * From here on a record may be torn: what was lost of it is zero. The checksum covers the body only, so topic and
+   * properties are looked at. A kill takes only the end of the last write; a power loss any sector.
+   */
+  tornFrom = Number.POSITIVE_INFINITY
+  anySectorTorn = false
   readonly #log: CommitLog
   readonly #crc: boolean
   #windowBase = 0
@@ -58,10 +64,26 @@ export class LogScanner {
         return this.#invalid('an invalid record')
       }
       if (readPosition(this.bytes, this.at) !== this.#next) return this.#invalid('a record of another position')
+      if (this.#next >= this.tornFrom && this.#isTorn(segment, size)) return this.#invalid('a torn record')
       this.sizeBytes = size
       this.#next += size
       return 'record'
     }
+  }
+
+  #isTorn(segment: Segment, size: number): boolean {
+    if (!this.anySectorTorn) {
+      const { start, end } = propertiesRange(this.bytes, this.at)
+      if (start === end || this.bytes[this.at + size - 1] !== 0) return false
+      const behind = Buffer.alloc(BLANK_BYTES)
+      segment.readSync(behind.subarray(0, Math.min(BLANK_BYTES, segment.end - this.#next - size)), this.#next + size)
+      return behind.equals(Buffer.alloc(BLANK_BYTES))
+    }
+    const zero = this.bytes.indexOf(0, topicRange(this.bytes, this.at).start)
+    const properties = propertiesRange(this.bytes, this.at)
+    // Between topic and properties stands a length, whose bytes may be zero.
+    const next = zero >= 0 && zero >= properties.start - 2 ? this.bytes.indexOf(0, properties.start) : zero
+    return next >= 0 && next < properties.end
   }
 
   #invalid(fault: string): ScanStep {

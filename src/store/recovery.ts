@@ -60,6 +60,8 @@ export class Recovery {
     const note = parts.checkpoint.note
     this.#ours = note !== undefined && note.clean === !parts.unclean
     this.#scanner = new LogScanner(parts.commitLog, parts.crc)
+    if (this.#ours && parts.unclean) this.#scanner.tornFrom = this.#floor
+    this.#scanner.anySectorTorn = this.#mayHaveLostPower
   }
 
   run(): Recovered {
@@ -105,6 +107,17 @@ export class Recovery {
     if (to < 0 || !this.#ours || commitLog.segmentAt(to) === undefined) return
     log.warn('an interrupted truncation is brought to its end', { position: to })
     commitLog.truncateTo(to)
+  }
+
+  /** Without a power loss the page cache keeps all that was written, in order. */
+  get #mayHaveLostPower(): boolean {
+    const { unclean, bootId, checkpoint } = this.#parts
+    return this.#ours && unclean && (bootId === '' || checkpoint.note?.bootId !== bootId)
+  }
+
+  /** Entries of records that are gone may stand behind a hole, where the search for a queue's end does not see them. */
+  get #mayHoldStrays(): boolean {
+    return this.#parts.unclean && (!this.#ours || this.#mayHaveLostPower)
   }
 
   /** Bytes up to here were on the device: when they are not there now, something else than a crash took them. */
@@ -211,7 +224,7 @@ export class Recovery {
 
   /** Decides what the end of the scan is, and makes it the end of the log. */
   #settleEnd(end: number): void {
-    const { commitLog, unclean, bootId, checkpoint, log } = this.#parts
+    const { commitLog, unclean, checkpoint, log } = this.#parts
     const segment = commitLog.segmentAt(end) ?? commitLog.segments[commitLog.segments.length - 1]
     if (segment === undefined) return
     const corrupt = (what: string): StoreCorrupt => new StoreCorrupt(what, segment.path, end, end - segment.base)
@@ -220,10 +233,8 @@ export class Recovery {
     const isWhole = this.#ours && !unclean && note?.logEnd === end
     const behind = isWhole ? { validPosition: undefined, isZero: true } : this.#scanner.examineBehind(end)
     if (behind.validPosition !== undefined) {
-      // Without a power loss the page cache keeps what was written, in order. With one, what was not yet synced may
-      // survive in any order, and nothing behind the floor was promised.
-      const mayHaveLostPower = this.#ours && unclean && (bootId === '' || note?.bootId !== bootId)
-      if (!mayHaveLostPower) {
+      // After a power loss what was not yet synced may survive in any order; nothing behind the floor was promised.
+      if (!this.#mayHaveLostPower) {
         throw corrupt(`${this.#scanner.fault}, with valid ones behind it, the first at ${behind.validPosition}`)
       }
       log.warn('unsynced end of the log was torn by a power loss', { position: end, validBehind: behind.validPosition })
@@ -240,16 +251,15 @@ export class Recovery {
 
   /** Ends every queue where the log says, and finds where it begins. */
   #settleQueues(from: number): void {
-    const { table, queues, commitLog, bootId, checkpoint, unclean } = this.#parts
-    const mayHoldStrays = unclean && (bootId === '' || checkpoint.note?.bootId !== bootId)
+    const { table, queues, commitLog } = this.#parts
     for (let queue = 0; queue < table.count; queue++) {
       if (table.topicOf(queue) === undefined) continue
       const loaded = this.#loadedMax[queue] ?? 0
       if (this.#firstOffsets.has(queue)) {
-        if (loaded > table.max[queue]! || mayHoldStrays) queues.cut(queue, table.max[queue]!)
+        if (loaded > table.max[queue]! || this.#mayHoldStrays) queues.cut(queue, table.max[queue]!)
       } else if (table.lastPosition[queue]! >= from) {
         queues.cut(queue, this.#firstEntryFrom(queue, from))
-      } else if (mayHoldStrays) {
+      } else if (this.#mayHoldStrays) {
         queues.cut(queue, table.max[queue]!)
       }
       table.next[queue] = table.max[queue]!
