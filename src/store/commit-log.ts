@@ -267,6 +267,19 @@ export class CommitLog {
     zeroFrom(segment, this.appended)
   }
 
+  /** Writes a range again as it stands, and syncs it. */
+  persistFrom(position: number, end: number): void {
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, this.segmentBytes))
+    for (const segment of this.#segments) {
+      if (segment.end <= position) continue
+      for (let at = Math.max(position, segment.base); at < Math.min(end, segment.end); at += piece.length) {
+        const wanted = Math.min(piece.length, Math.min(end, segment.end) - at)
+        segment.writeSync(piece.subarray(0, segment.readSync(piece.subarray(0, wanted), at)), at)
+      }
+      segment.file.datasyncSync()
+    }
+  }
+
   /** Drops everything from `position` on: later segments first, so that a crash in between leaves no gap. Durable. */
   truncateTo(position: number): void {
     this.dropPrepared()

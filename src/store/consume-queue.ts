@@ -72,6 +72,8 @@ const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byt
 export class ConsumeQueues {
   /** Recovery: what is in the files is compared and only rewritten where it differs. */
   verifying = false
+  /** Recovery after an unclean stop: what agrees is written all the same, for a failed sync may have left it undone. */
+  rewriting = false
   /** Entries that recovery found wrong or missing. */
   rewritten = 0
   /** Why entries cannot be written; undefined while they can. */
@@ -178,8 +180,8 @@ export class ConsumeQueues {
     const bytes = tail.bytes.subarray((from - tail.start) * UNIT_BYTES, tail.count * UNIT_BYTES)
     if (bytes.length === 0) return
     try {
-      if (!this.verifying || !this.#agrees(tail, bytes)) this.#files.write(tail.queue, from, bytes)
-      else this.#files.foundRight(tail.queue, from, bytes.length / UNIT_BYTES)
+      const agrees = this.verifying && this.#agrees(tail, bytes)
+      if (!agrees || this.rewriting) this.#files.write(tail.queue, from, bytes)
       tail.stored = tail.end
       if (this.failure === undefined) return
       this.failure = undefined

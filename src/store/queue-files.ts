@@ -163,17 +163,9 @@ export class QueueFiles {
       const handle = this.#handle(queue, file)
       handle.file.writeSync(bytes.subarray(done, done + count), within)
       this.#unsynced.add(this.#pathOf(queue, file))
+      this.#unsyncedDirectories.add(this.#directoryOf(queue))
       done += count
     }
-  }
-
-  /** Recovery found these entries as they should be: in the page cache, perhaps no further. */
-  foundRight(queue: number, queueOffset: number, count: number): void {
-    const last = Math.floor((queueOffset + count - 1) / this.unitsPerFile)
-    for (let file = Math.floor(queueOffset / this.unitsPerFile); file <= last; file++) {
-      this.#unsynced.add(this.#pathOf(queue, file))
-    }
-    this.#unsyncedDirectories.add(this.#directoryOf(queue))
   }
 
   /** @param firstByte where the first entry goes, when the queue has no file yet */

@@ -71,6 +71,7 @@ export class Recovery {
     files.load()
     this.#refuseLostLog()
     queues.verifying = true
+    queues.rewriting = this.#parts.unclean
     let from = this.#chooseStart()
     if (!this.#scan(from)) {
       log.warn('consume queues do not agree with the log: rebuilding them from its beginning', { from: commitLog.min })
@@ -85,6 +86,7 @@ export class Recovery {
     this.#settleQueues(from)
     queues.writeAll()
     queues.verifying = false
+    queues.rewriting = false
     commitLog.startAt(end)
     const recovered: Recovered = {
       end,
@@ -243,10 +245,10 @@ export class Recovery {
     }
     const hasLater = commitLog.segments.some(({ base }) => base > end)
     if (hasLater || !behind.isZero) commitLog.truncateTo(end)
-    // What was only in the page cache is promised from now on.
-    if (unclean || !this.#ours) {
-      for (const each of commitLog.segments) if (each.end > this.#floor) each.file.datasyncSync()
-    }
+    // What was only in the page cache is promised from now on. It is written again before it is synced: when an earlier
+    // sync has failed, the kernel takes pages for clean that never reached the device.
+    if (this.#ours && unclean) commitLog.persistFrom(this.#floor, end)
+    else if (!this.#ours) for (const each of commitLog.segments) if (each.end > this.#floor) each.file.datasyncSync()
   }
 
   /** Ends every queue where the log says, and finds where it begins. */

@@ -21,7 +21,10 @@ export interface Mutant {
   acknowledgeAppended?: boolean
   skipDatasync?: boolean
   skipDirectorySync?: boolean
-  /** Shows messages to consumers as soon as they are written, whatever the mode. */
+  ignoreFailedSync?: boolean
+  /** Writes the configuration file where it stands. */
+  saveInPlace?: boolean
+  /** Changes a class of the store, and gives back what undoes it. */
   patch?: () => () => void
 }
 
@@ -129,6 +132,10 @@ export class CrashRun {
       const failing = crashing.operations + 1 + this.below(60)
       crashing.plan.failAt = new Set([failing, failing + this.below(3)])
     }
+    if (this.#chance(8)) {
+      const failing = crashing.operations + 1 + this.below(80)
+      crashing.plan.failSyncAt = new Set(Array.from({ length: 20 }, (_, index) => failing + index))
+    }
     for (let steps = 3 + this.below(50); steps > 0 && !crashing.isDown; steps--) {
       try {
         await this.#step()
@@ -144,8 +151,12 @@ export class CrashRun {
 
   async #open(plan: Partial<FaultPlan> & Pick<FaultPlan, 'downAt' | 'failAt'>): Promise<boolean> {
     this.#writeBootId()
-    const { skipDatasync = false, skipDirectorySync = false } = this.#mutant
-    const crashing = new CrashingDisk(this.#disk, { ...plan, skipDatasync, skipDirectorySync }, this.#random)
+    const { skipDatasync = false, skipDirectorySync = false, ignoreFailedSync = false } = this.#mutant
+    const crashing = new CrashingDisk(
+      this.#disk,
+      { ...plan, skipDatasync, skipDirectorySync, ignoreFailedSync },
+      this.#random,
+    )
     this.#crashing = crashing
     try {
       const store = await openStore({
@@ -257,6 +268,11 @@ export class CrashRun {
     for (let tries = 0; !closed && !this.#crashing!.isDown && tries < 100; tries++) await this.#scheduler.advance(10)
     if (this.#crashing!.isDown) return false
     assert.ok(closed, `the store closes: ${failure}`)
+    if (this.#crashing!.statSync(`${ROOT}/abort`) !== undefined) {
+      // It could not close in order, and says so by the file it leaves.
+      assert.ok(this.#crashing!.events.length > 0, 'a store that nothing happened to closes in order')
+      return false
+    }
     for (const sent of this.#sent.values()) if (sent.state === 'acked') sent.state = 'kept'
     this.#note('closed')
     this.#store = undefined
@@ -379,7 +395,14 @@ export class CrashRun {
   #saveConfig(): void {
     const text = `{"version":${this.#nextId++}, "padding":"${'x'.repeat(this.below(2000))}"}`
     this.#config.begun = text
-    new ConfigFile(this.#crashing!, CONFIG, silentLog).save(text)
+    if (this.#mutant.saveInPlace === true) {
+      const file = this.#crashing!.openSync(CONFIG, 'write')
+      file.truncateSync(0)
+      file.writeSync(Buffer.from(text), 0)
+      file.datasyncSync()
+      file.closeSync()
+      this.#crashing!.syncDirectorySync(`${ROOT}/config`)
+    } else new ConfigFile(this.#crashing!, CONFIG, silentLog).save(text)
     if (this.#crashing!.isDown) return
     this.#config = { saved: text, begun: undefined }
     this.#note(`config ${text.length}`)

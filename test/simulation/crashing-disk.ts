@@ -1,5 +1,6 @@
 import type { Disk, DiskError, DiskFile, FileStat, FileSystemSpace, OpenMode } from '../../src/base/disk.ts'
 import type { Random } from '../../src/base/random.ts'
+import type { SimulatedDisk } from '../../src/base/simulated-disk.ts'
 
 /** What the harness may do to one operation that changes the disk. */
 export interface FaultPlan {
@@ -7,9 +8,12 @@ export interface FaultPlan {
   downAt: number
   /** A write or sync of the log fails at these operations, and the machine stays up. */
   failAt: ReadonlySet<number>
+  /** So does a sync of the log, and takes with it what it should have made durable. */
+  failSyncAt?: ReadonlySet<number>
   /** Mutants of the harness itself: promises that a bad store would break. */
   skipDatasync?: boolean
   skipDirectorySync?: boolean
+  ignoreFailedSync?: boolean
 }
 
 export type FaultKind = 'ENOSPC' | 'EIO'
@@ -25,7 +29,7 @@ function failure(code: FaultKind | 'EDOWN', path: string): DiskError {
  * reaches the disk and nothing answers, so whatever the store still does in this life is without effect.
  */
 export class CrashingDisk implements Disk {
-  readonly inner: Disk
+  readonly inner: SimulatedDisk
   readonly plan: FaultPlan
   operations = 0
   isDown = false
@@ -33,7 +37,7 @@ export class CrashingDisk implements Disk {
   events: string[] = []
   readonly #random: Random
 
-  constructor(inner: Disk, plan: FaultPlan, random: Random) {
+  constructor(inner: SimulatedDisk, plan: FaultPlan, random: Random) {
     this.inner = inner
     this.plan = plan
     this.#random = random
@@ -168,7 +172,8 @@ class CrashingFile implements DiskFile {
 
   datasync(done: (error: DiskError | null) => void): void {
     this.#disk.step('datasync', this.path)
-    if (this.#disk.plan.skipDatasync === true) {
+    const fails = this.path.includes('/commitlog/') && this.#disk.plan.failSyncAt?.has(this.#disk.operations) === true
+    if (this.#disk.plan.skipDatasync === true && this.path.includes('/commitlog/')) {
       this.#file.read(new Uint8Array(0), 0, () => {
         if (!this.#disk.isDown) done(null)
       })
@@ -177,18 +182,22 @@ class CrashingFile implements DiskFile {
     this.#file.read(new Uint8Array(0), 0, () => {
       if (this.#disk.isDown) return
       let failed: DiskError | null = null
+      if (fails) this.#disk.inner.fault = (call) => (call === 'datasync' ? failure('EIO', this.path) : undefined)
       try {
         this.#file.datasyncSync()
       } catch (error) {
-        failed = error as DiskError
+        failed = this.#disk.plan.ignoreFailedSync === true ? null : (error as DiskError)
+        this.#disk.events.push(`datasync failed ${this.path}`)
       }
+      this.#disk.inner.fault = undefined
       done(failed)
     })
   }
 
   datasyncSync(): void {
     this.#disk.step('datasync', this.path)
-    if (this.#disk.plan.skipDatasync !== true) this.#file.datasyncSync()
+    const skips = this.#disk.plan.skipDatasync === true && this.path.includes('/commitlog/')
+    if (!skips) this.#file.datasyncSync()
   }
 
   truncateSync(sizeBytes: number): void {
