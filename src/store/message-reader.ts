@@ -147,15 +147,19 @@ class Reading {
   #goOn(): void {
     for (;;) {
       if (!this.#fetch()) return // a callback goes on
-      const isOver = this.#isFull || this.#holeSeen || this.#next >= this.#end
+      const isOver = this.#failedAt >= 0 || this.#holeSeen || this.#next >= this.#end
       if (isOver || this.#request.filter?.matchesRecord === undefined) {
         this.#finish()
         return
       }
-      // A record filter has refused some of what was chosen: there is room again.
+      // The record filter may have refused some of what was chosen: perhaps there is room again.
       this.#chosenBytes = this.#result.sizeBytes
       this.#chosenCount = this.#result.count
       this.#choose()
+      if (this.#positions.length === 0 && this.#isFull) {
+        this.#finish()
+        return
+      }
     }
   }
 
@@ -168,6 +172,7 @@ class Reading {
     this.#positions.length = 0
     this.#sizes.length = 0
     this.#offsets.length = 0
+    this.#isFull = false
     this.#fetched = 0
     while (this.#next < this.#end) {
       const units = queues.units(this.#queue, this.#next, Math.min(step, this.#end - this.#next))
@@ -306,7 +311,6 @@ class Reading {
   #failed(error: DiskError): void {
     this.#parts.log.error('records not read', { position: this.#positions[this.#fetched], cause: error })
     this.#failedAt = this.#offsets[this.#fetched]!
-    this.#isFull = true
     this.#fetched = this.#positions.length
   }
 

@@ -11,6 +11,7 @@ export interface FaultPlan {
   /** So does a sync of the log, and takes with it what it should have made durable. */
   failSyncAt?: ReadonlySet<number>
   /** Mutants of the harness itself: promises that a bad store would break. */
+  /** Of the log, while it runs. */
   skipDatasync?: boolean
   skipDirectorySync?: boolean
   ignoreFailedSync?: boolean
@@ -196,8 +197,7 @@ class CrashingFile implements DiskFile {
 
   datasyncSync(): void {
     this.#disk.step('datasync', this.path)
-    const skips = this.#disk.plan.skipDatasync === true && this.path.includes('/commitlog/')
-    if (!skips) this.#file.datasyncSync()
+    this.#file.datasyncSync()
   }
 
   truncateSync(sizeBytes: number): void {
