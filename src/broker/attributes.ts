@@ -7,10 +7,14 @@ interface Attribute {
   fault(value: string): string | undefined
 }
 
-const oneOf = (...allowed: string[]): Attribute['fault'] => (value) =>
-  allowed.includes(value) ? undefined : `value is not in set: [${allowed.join(', ')}]`
-const wholeFrom = (least: number): Attribute['fault'] => (value) =>
-  /^-?\d+$/.test(value) && Number(value) >= least ? undefined : `value is not in range(${least}, 9223372036854775807)`
+const oneOf =
+  (...allowed: string[]): Attribute['fault'] =>
+  (value) =>
+    allowed.includes(value) ? undefined : `value is not in set: [${allowed.join(', ')}]`
+const wholeFrom =
+  (least: number): Attribute['fault'] =>
+  (value) =>
+    /^-?\d+$/.test(value) && Number(value) >= least ? undefined : `value is not in range(${least}, 9223372036854775807)`
 
 /** @source TopicAttributes.java */
 export const topicAttributes: Readonly<Record<string, Attribute>> = {

@@ -3,17 +3,36 @@ import type { Scheduler, Timer } from '../base/scheduler.ts'
 import type { ConsumerData, SubscriptionData } from '../protocol/bodies.ts'
 import { NotifyConsumerIdsChanged } from '../protocol/commands/client.ts'
 import type { Connection } from '../remoting/connection.ts'
+import { describeDifference, viewOf } from './subscription-views.ts'
 
 const SCAN_MS = 10_000
+
+/** What one heartbeat says of the client, beside its groups. */
+export interface HeartbeatOf {
+  readonly connection: Connection
+  readonly clientId: string
+  readonly language: number
+  readonly version: number
+  /** Of all its subscriptions; 0 from clients that speak heartbeat v1. */
+  readonly fingerprint: number
+  /** Heartbeat v2: the subscriptions are those of before. */
+  readonly withoutSub: boolean
+}
 
 export interface GroupMember {
   readonly connection: Connection
   readonly clientId: string
   readonly language: number
   readonly version: number
+  /** Greater for who joined later. */
+  readonly joined: number
   lastSeenMs: number
-  /** What this member asked for, to be compared with the others. */
-  subscriptions: string
+  /** What this member asked for: topic → expression; undefined until it said so. */
+  view: ReadonlyMap<string, string> | undefined
+  /** The same as one text, equal for members that ask for the same. */
+  viewKey: string
+  /** Somebody else uses its client id; said once. */
+  sharesClientId: boolean
 }
 
 export interface ConsumerGroup {
@@ -21,18 +40,21 @@ export interface ConsumerGroup {
   consumeType: string
   messageModel: string
   consumeFromWhere: string
-  /** By connection id. */
-  readonly members: Map<number, GroupMember>
-  /** By topic. */
+  readonly members: Map<Connection, GroupMember>
+  /** By topic; those of the last full heartbeat. */
   readonly subscriptions: Map<string, SubscriptionData>
-  /** Heartbeat v2: fingerprint that the group reported last. */
+  /** Heartbeat v2: of the last full heartbeat. */
   fingerprint: number
-  disagrees: boolean
+  /** The views that were last said to disagree, or empty. */
+  disagreement: string
 }
 
 export interface ConsumersProbe {
+  /** Groups whose members disagree in their subscriptions now. */
   disagreeingGroups: number
+  /** Pairs of clients seen so far that use one client id at the same time. */
   sharedClientIds: number
+  /** Times that a member was told of a change. */
   notifications: number
 }
 
@@ -40,7 +62,7 @@ export interface ConsumerRegistryOptions {
   scheduler: Scheduler
   log: Log
   probe: ConsumersProbe
-  /** A member without a heartbeat for so long is gone. */
+  /** A member without a heartbeat for longer than this is gone. */
   expiryMs: number
   /** Whether members of this group are told when somebody joins or leaves. */
   mayNotify: (group: string) => boolean
@@ -54,7 +76,11 @@ export class ConsumerRegistry {
   readonly #expiryMs: number
   readonly #mayNotify: (group: string) => boolean
   readonly #groups = new Map<string, ConsumerGroup>()
+  /** The groups of each connection, so that one that closes is found at once. */
+  readonly #groupsOf = new Map<Connection, Set<ConsumerGroup>>()
   readonly #timer: Timer
+  #joins = 0
+  #memberCount = 0
 
   constructor({ scheduler, log, probe, expiryMs, mayNotify }: ConsumerRegistryOptions) {
     this.#scheduler = scheduler
@@ -69,18 +95,12 @@ export class ConsumerRegistry {
     return this.#groups.get(group)
   }
 
-  groups(): IterableIterator<ConsumerGroup> {
-    return this.#groups.values()
-  }
-
   get size(): number {
     return this.#groups.size
   }
 
   get memberCount(): number {
-    let count = 0
-    for (const { members } of this.#groups.values()) count += members.size
-    return count
+    return this.#memberCount
   }
 
   /** Online groups that subscribed to a topic. */
@@ -90,128 +110,179 @@ export class ConsumerRegistry {
     return found
   }
 
-  /**
-   * A heartbeat of one member.
-   *
-   * @param withoutSub heartbeat v2: the subscriptions are those of before
-   */
-  register(connection: Connection, clientId: string, language: number, version: number, data: ConsumerData, withoutSub: boolean): void {
-    let group = this.#groups.get(data.groupName)
-    if (group === undefined) {
-      group = {
-        name: data.groupName,
-        consumeType: data.consumeType,
-        messageModel: data.messageModel,
-        consumeFromWhere: data.consumeFromWhere,
-        members: new Map(),
-        subscriptions: new Map(),
-        fingerprint: 0,
-        disagrees: false,
-      }
-      this.#groups.set(data.groupName, group)
-    }
-    group.consumeType = data.consumeType
-    group.messageModel = data.messageModel
-    group.consumeFromWhere = data.consumeFromWhere
-    let changed = this.#registerMember(group, connection, clientId, language, version)
+  /** @returns whether the client must send its subscriptions (again): the group does not have what it thinks */
+  register(heartbeat: HeartbeatOf, data: ConsumerData): boolean {
+    const group = this.#group(data)
+    const { fingerprint, withoutSub } = heartbeat
+    let changed = this.#join(group, heartbeat)
+    const mustSend = withoutSub
+      ? group.fingerprint !== fingerprint
+      : group.fingerprint !== 0 && group.fingerprint !== fingerprint
     if (!withoutSub) {
+      group.fingerprint = fingerprint
       if (this.#subscribe(group, data.subscriptionDataSet)) changed = true
-      this.#compare(group, connection, data.subscriptionDataSet)
+      this.#look(group, heartbeat.connection, data)
     }
     if (changed) this.#notify(group)
+    return mustSend
+  }
+
+  /** A member asked who else there is: it is alive, and so is not the old connection of a client that came back. */
+  askedForMembers(connection: Connection, groupName: string): void {
+    const group = this.#groups.get(groupName)
+    const member = group?.members.get(connection)
+    if (group !== undefined && member !== undefined) this.#seekSharedClientId(group, member)
   }
 
   unregister(connection: Connection, clientId: string, groupName: string): void {
     const group = this.#groups.get(groupName)
-    if (group?.members.get(connection.id)?.clientId === clientId) this.#remove(group, connection.id)
+    if (group?.members.get(connection)?.clientId === clientId) this.#leave(group, connection)
   }
 
   connectionLost(connection: Connection): void {
-    for (const group of [...this.#groups.values()]) this.#remove(group, connection.id)
+    for (const group of [...(this.#groupsOf.get(connection) ?? [])]) this.#leave(group, connection)
   }
 
   close(): void {
     this.#timer.cancel()
   }
 
-  #registerMember(group: ConsumerGroup, connection: Connection, clientId: string, language: number, version: number): boolean {
-    const now = this.#scheduler.monotonic()
-    const known = group.members.get(connection.id)
+  #group(data: ConsumerData): ConsumerGroup {
+    const { groupName, consumeType, messageModel, consumeFromWhere } = data
+    let group = this.#groups.get(groupName)
+    if (group === undefined) {
+      group = {
+        name: groupName,
+        consumeType,
+        messageModel,
+        consumeFromWhere,
+        members: new Map(),
+        subscriptions: new Map(),
+        fingerprint: 0,
+        disagreement: '',
+      }
+      this.#groups.set(groupName, group)
+    }
+    group.consumeType = consumeType
+    group.messageModel = messageModel
+    group.consumeFromWhere = consumeFromWhere
+    return group
+  }
+
+  /** @returns whether the member is new */
+  #join(group: ConsumerGroup, { connection, clientId, language, version }: HeartbeatOf): boolean {
+    const lastSeenMs = this.#scheduler.monotonic()
+    const known = group.members.get(connection)
     if (known !== undefined && known.clientId === clientId) {
-      known.lastSeenMs = now
+      known.lastSeenMs = lastSeenMs
+      this.#seekSharedClientId(group, known)
       return false
     }
-    for (const member of group.members.values()) {
-      if (member.clientId !== clientId || member.connection === connection) continue
+    group.members.set(connection, {
+      connection,
+      clientId,
+      language,
+      version,
+      joined: ++this.#joins,
+      lastSeenMs,
+      view: undefined,
+      viewKey: '',
+      sharesClientId: false,
+    })
+    if (known !== undefined) return true
+    this.#memberCount++
+    const groups = this.#groupsOf.get(connection)
+    if (groups === undefined) this.#groupsOf.set(connection, new Set([group]))
+    else groups.add(group)
+    return true
+  }
+
+  /**
+   * A client that lost its connection comes back on a new one, and the old one stays for a while: no fault. Two clients
+   * share an id when the earlier one shows life after the later one joined.
+   */
+  #seekSharedClientId(group: ConsumerGroup, alive: GroupMember): void {
+    if (alive.sharesClientId || group.members.size === 1) return
+    for (const other of group.members.values()) {
+      if (other.clientId !== alive.clientId || other.joined <= alive.joined || !other.connection.isOpen) continue
+      alive.sharesClientId = true
       this.#probe.sharedClientIds++
-      this.#log.warn('two clients share one client id: each believes the queues of both are its own', {
+      this.#log.warn('two clients share one client id: each takes the queues of both for its own', {
         group: group.name,
-        clientId,
-        peers: `${member.connection.peer} ${connection.peer}`,
+        clientId: alive.clientId,
+        peers: `${alive.connection.peer} ${other.connection.peer}`,
         fix: 'give each client an instance name of its own',
       })
-      break
+      return
     }
-    group.members.set(connection.id, { connection, clientId, language, version, lastSeenMs: now, subscriptions: '' })
-    return true
   }
 
   /** The group's subscriptions become those reported; a newer version wins. @returns whether topics came or went */
   #subscribe(group: ConsumerGroup, reported: readonly SubscriptionData[]): boolean {
+    const { subscriptions } = group
     let changed = false
+    const topics = new Set<string>()
     for (const subscription of reported) {
-      const known = group.subscriptions.get(subscription.topic)
+      topics.add(subscription.topic)
+      const known = subscriptions.get(subscription.topic)
       if (known === undefined) changed = true
-      if (known === undefined || subscription.subVersion > known.subVersion) group.subscriptions.set(subscription.topic, subscription)
+      if (known === undefined || subscription.subVersion > known.subVersion)
+        subscriptions.set(subscription.topic, subscription)
     }
-    for (const topic of group.subscriptions.keys()) {
-      if (reported.some((subscription) => subscription.topic === topic)) continue
-      group.subscriptions.delete(topic)
-      changed = true
-    }
-    return changed
+    if (subscriptions.size === topics.size) return changed
+    for (const topic of subscriptions.keys()) if (!topics.has(topic)) subscriptions.delete(topic)
+    return true
   }
 
-  /** Members that ask for different things take each other's messages away: said once, when it begins and when it ends. */
-  #compare(group: ConsumerGroup, connection: Connection, reported: readonly SubscriptionData[]): void {
-    const member = group.members.get(connection.id)
-    if (member === undefined) return
-    member.subscriptions = describe(reported)
-    this.#compareMembers(group)
+  /** Remembers what a member asks for; members that ask for different things take each other's messages away. */
+  #look(group: ConsumerGroup, connection: Connection, data: ConsumerData): void {
+    const member = group.members.get(connection)!
+    const { view, key } = viewOf(data)
+    if (member.view !== undefined && member.viewKey === key) return
+    member.view = view
+    member.viewKey = key
+    this.#compare(group)
   }
 
-  #compareMembers(group: ConsumerGroup): void {
-    let first: GroupMember | undefined
-    let other: GroupMember | undefined
+  /** Said once for each change of who asks for what. */
+  #compare(group: ConsumerGroup): void {
+    const views = new Map<string, GroupMember>()
     for (const member of group.members.values()) {
-      if (member.subscriptions === '') continue
-      if (first === undefined) first = member
-      else if (member.subscriptions !== first.subscriptions) other = member
+      if (member.view !== undefined && !views.has(member.viewKey)) views.set(member.viewKey, member)
     }
-    const disagrees = first !== undefined && other !== undefined
-    if (disagrees === group.disagrees) return
-    group.disagrees = disagrees
-    this.#probe.disagreeingGroups += disagrees ? 1 : -1
-    if (disagrees) {
-      this.#log.warn('members of one group disagree in their subscriptions: messages go missing for some of them', {
-        group: group.name,
-        oneClient: first!.clientId,
-        oneAsksFor: first!.subscriptions,
-        otherClient: other!.clientId,
-        otherAsksFor: other!.subscriptions,
-        fix: 'subscribe alike, or use a group each',
-      })
-    } else this.#log.info('members of the group agree again', { group: group.name })
+    const disagreement = views.size > 1 ? [...views.keys()].sort().join('\n') : ''
+    if (disagreement === group.disagreement) return
+    const before = group.disagreement
+    group.disagreement = disagreement
+    if (before === '') this.#probe.disagreeingGroups++
+    if (disagreement === '') {
+      this.#probe.disagreeingGroups--
+      this.#log.info('members of the group agree in their subscriptions again', { group: group.name })
+      return
+    }
+    const [one, other] = [...views.values()]
+    this.#log.warn('members of one group disagree in their subscriptions: messages go missing for some of them', {
+      group: group.name,
+      oneClient: one!.clientId,
+      otherClient: other!.clientId,
+      difference: describeDifference(one!.view!, other!.view!),
+      subscriptionsInAll: views.size,
+      fix: 'subscribe alike, or use a group each',
+    })
   }
 
-  #remove(group: ConsumerGroup, connectionId: number): void {
-    if (!group.members.delete(connectionId)) return
+  #leave(group: ConsumerGroup, connection: Connection): void {
+    if (!group.members.delete(connection)) return
+    this.#memberCount--
+    const groups = this.#groupsOf.get(connection)
+    groups?.delete(group)
+    if (groups?.size === 0) this.#groupsOf.delete(connection)
     if (group.members.size === 0) {
-      if (group.disagrees) this.#probe.disagreeingGroups--
+      if (group.disagreement !== '') this.#probe.disagreeingGroups--
       this.#groups.delete(group.name)
       return
     }
-    this.#compareMembers(group)
+    this.#compare(group)
     this.#notify(group)
   }
 
@@ -226,20 +297,12 @@ export class ConsumerRegistry {
   #expire(): void {
     const oldest = this.#scheduler.monotonic() - this.#expiryMs
     for (const group of [...this.#groups.values()]) {
-      for (const member of [...group.members.values()]) {
-        if (member.lastSeenMs >= oldest) continue
-        this.#log.warn('consumer gone: no heartbeat', { group: group.name, clientId: member.clientId, peer: member.connection.peer })
-        this.#remove(group, member.connection.id)
-        member.connection.close('no heartbeat')
+      for (const { connection, clientId, lastSeenMs } of [...group.members.values()]) {
+        if (lastSeenMs >= oldest) continue
+        this.#log.warn('consumer gone: no heartbeat', { group: group.name, clientId, peer: connection.peer })
+        this.#leave(group, connection)
+        connection.close('no heartbeat')
       }
     }
   }
-}
-
-/** One line that is the same for members that ask for the same. */
-function describe(subscriptions: readonly SubscriptionData[]): string {
-  return subscriptions
-    .map(({ topic, subString, expressionType }) => `${topic}: ${expressionType === 'TAG' ? '' : `${expressionType} `}${subString}`)
-    .sort()
-    .join(', ')
 }

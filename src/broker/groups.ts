@@ -34,6 +34,8 @@ export class GroupTable {
   readonly #groups = new Map<string, SubscriptionGroupConfig>()
   readonly #forbidden = new Map<string, Map<string, number>>()
   #dataVersion: DataVersion
+  #dirty = false
+  #saveIsDue = false
 
   constructor({ settings, disk, root, scheduler, log }: GroupTableOptions) {
     this.#settings = settings
@@ -46,7 +48,10 @@ export class GroupTable {
         this.#groups.set(group, { ...readSubscriptionGroupConfig(config), groupName: group })
       }
       for (const [group, topics] of Object.entries(objectOf(loaded['forbiddenTable']))) {
-        this.#forbidden.set(group, new Map(Object.entries(objectOf(topics)).map(([topic, bits]) => [topic, numberOf(bits, 0)])))
+        this.#forbidden.set(
+          group,
+          new Map(Object.entries(objectOf(topics)).map(([topic, bits]) => [topic, numberOf(bits, 0)])),
+        )
       }
       this.#dataVersion = readDataVersion(loaded['dataVersion'])
     }
@@ -79,16 +84,17 @@ export class GroupTable {
     if (groupNameFault(group) !== undefined) return undefined
     const config = { ...readSubscriptionGroupConfig({}), groupName: group }
     this.#groups.set(group, config)
-    this.#changed()
+    this.#changedByUse()
     return config
   }
 
+  /** Durable when it returns. */
   update(configs: readonly SubscriptionGroupConfig[]): void {
     for (const config of configs) this.#groups.set(config.groupName, config)
     this.#changed()
   }
 
-  /** @returns false when there is none */
+  /** Durable when it returns. @returns false when there is none */
   delete(group: string): boolean {
     const forgot = this.#forbidden.delete(group)
     if (!this.#groups.delete(group)) {
@@ -119,8 +125,38 @@ export class GroupTable {
     return { dataVersion: this.#dataVersion, forbiddenTable: this.#forbidden, subscriptionGroupTable: groups }
   }
 
+  /** Writes what is not written yet; durable when it returns. */
+  close(): void {
+    if (this.#dirty) this.#save()
+  }
+
   #changed(): void {
     this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
-    this.#file.save(stringifyJavaJson(this.toJson(), { pretty: true }))
+    this.#save()
+  }
+
+  /** Groups that come by being used need not be durable before their first answer: one write for all of a turn. */
+  #changedByUse(): void {
+    this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
+    this.#dirty = true
+    if (this.#saveIsDue) return
+    this.#saveIsDue = true
+    this.#scheduler.soon(() => {
+      this.#saveIsDue = false
+      if (!this.#dirty) return
+      this.#dirty = false
+      this.#file.saveLater(this.#text(), (error) => {
+        if (error !== null) this.#dirty = true
+      })
+    })
+  }
+
+  #save(): void {
+    this.#file.save(this.#text())
+    this.#dirty = false
+  }
+
+  #text(): string {
+    return stringifyJavaJson(this.toJson(), { pretty: true })
   }
 }

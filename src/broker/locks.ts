@@ -12,23 +12,27 @@ export class QueueLocks {
   readonly #liveMs: number
   /** group → queue → lock. */
   readonly #locks = new Map<string, Map<string, Lock>>()
+  #sweptMs: number
 
   constructor(scheduler: Scheduler, liveMs: number) {
     this.#scheduler = scheduler
     this.#liveMs = liveMs
+    this.#sweptMs = scheduler.monotonic()
   }
 
   /** Locks what is free, dead or the client's own. @returns the queues the client holds now, of those asked for */
   lock(group: string, queues: readonly MessageQueue[], clientId: string): MessageQueue[] {
     const now = this.#scheduler.monotonic()
+    this.#sweep(now)
+    const held: MessageQueue[] = []
+    if (queues.length === 0) return held
     let locks = this.#locks.get(group)
     if (locks === undefined) this.#locks.set(group, (locks = new Map()))
-    const held: MessageQueue[] = []
     for (const queue of queues) {
       const key = keyOf(queue)
       const lock = locks.get(key)
       if (lock === undefined) locks.set(key, { clientId, renewedMs: now })
-      else if (lock.clientId === clientId || now - lock.renewedMs > this.#liveMs) {
+      else if (lock.clientId === clientId || this.#isDead(lock, now)) {
         lock.clientId = clientId
         lock.renewedMs = now
       } else continue
@@ -51,7 +55,7 @@ export class QueueLocks {
   /** Whether any queue of the group is locked by somebody alive. */
   isAnyLocked(group: string): boolean {
     const now = this.#scheduler.monotonic()
-    for (const { renewedMs } of this.#locks.get(group)?.values() ?? []) if (now - renewedMs <= this.#liveMs) return true
+    for (const lock of this.#locks.get(group)?.values() ?? []) if (!this.#isDead(lock, now)) return true
     return false
   }
 
@@ -59,6 +63,20 @@ export class QueueLocks {
     let count = 0
     for (const locks of this.#locks.values()) count += locks.size
     return count
+  }
+
+  #isDead({ renewedMs }: Lock, now: number): boolean {
+    return now - renewedMs > this.#liveMs
+  }
+
+  /** Once per lifetime of a lock: groups that never come back leave nothing behind. */
+  #sweep(now: number): void {
+    if (now - this.#sweptMs <= this.#liveMs) return
+    this.#sweptMs = now
+    for (const [group, locks] of this.#locks) {
+      for (const [key, lock] of locks) if (this.#isDead(lock, now)) locks.delete(key)
+      if (locks.size === 0) this.#locks.delete(group)
+    }
   }
 }
 

@@ -87,6 +87,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const tables = { settings, disk, root, scheduler, log }
   const topics = new TopicTable(tables)
   const groups = new GroupTable(tables)
+  opened.defer(() => groups.close())
   const offsets = new OffsetTable(tables)
   opened.defer(() => offsets.close())
   const stats = new Stats(scheduler)
@@ -131,7 +132,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     probes.register('broker.longPoll', { parked: 0, woken: 0, timedOut: 0, refused: 0 }),
     settings.pullThreadPoolQueueCapacity,
   )
-  store.onArrival((topic, queueId, queueOffset, tagsLow, tagsHigh) => longPoll.arrived(topic, queueId, queueOffset, tagsLow, tagsHigh))
+  store.onArrival((topic, queueId, queueOffset, tagsLow, tagsHigh) =>
+    longPoll.arrived(topic, queueId, queueOffset, tagsLow, tagsHigh),
+  )
   const { probe } = counts
   const rates = {
     put: new Rates(scheduler, () => probe.putMessages),
@@ -148,7 +151,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const date = new Date(scheduler.now()).toDateString()
     if (date === today) return
     today = date
-    Object.assign(day, { putYesterday: day.putToday, putToday: probe.putMessages, getYesterday: day.getToday, getToday: probe.getMessages })
+    Object.assign(day, {
+      putYesterday: day.putToday,
+      putToday: probe.putMessages,
+      getYesterday: day.getToday,
+      getToday: probe.getMessages,
+    })
   })
   opened.defer(() => second.cancel())
 
@@ -180,7 +188,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     bornHosts: new BornHosts(storeHost),
     memoryBytes: memoryBytes(),
     advertised: { host: advertisedHost, port },
-    haAdvertised: { host: settings.brokerIP2 === '' ? advertisedHost : settings.brokerIP2, port: port + HA_PORT_OFFSET },
+    haAdvertised: {
+      host: settings.brokerIP2 === '' ? advertisedHost : settings.brokerIP2,
+      port: port + HA_PORT_OFFSET,
+    },
   })
   const limits: Partial<RemotingLimits> = {
     idleMs: settings.serverChannelMaxIdleTimeSeconds * 1_000,

@@ -1,4 +1,4 @@
-import { objectOf, readHeartbeat, readSubscriptionData } from '../../protocol/bodies.ts'
+import { readHeartbeat, readSubscriptionData } from '../../protocol/bodies.ts'
 import type {
   CheckClientConfig,
   GetAllProducerInfo,
@@ -8,7 +8,7 @@ import type {
   HeartBeat,
   UnregisterClient,
 } from '../../protocol/commands/client.ts'
-import { parseJavaJson, stringifyJavaJson } from '../../protocol/java-json.ts'
+import { isObject, stringifyJavaJson } from '../../protocol/java-json.ts'
 import { languageName } from '../../protocol/language.ts'
 import { groupNameFault, RETRY_PREFIX } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
@@ -16,37 +16,46 @@ import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
 import type { Broker } from '../broker.ts'
 import { isTagType, parseSubscription } from '../filter.ts'
+import { jsonBody } from '../json-body.ts'
 
 export const heartBeat =
   ({ consumers, producers, groups, topics, log }: Broker): Answer<typeof HeartBeat> =>
-  (_, { connection, frame, body }) => {
-    const heartbeat = readHeartbeat(parseJavaJson(body.toString('utf8')))
-    const { clientID, heartbeatFingerprint, withoutSub } = heartbeat
+  (_, exchange) => {
+    const { connection, frame } = exchange
+    const { clientID, heartbeatFingerprint, withoutSub, consumerDataSet, producerDataSet } = readHeartbeat(
+      jsonBody(exchange),
+    )
+    if (clientID === '') throw new Refusal(ResponseCode.SYSTEM_ERROR, 'a heartbeat needs a clientID')
     const { language, version } = frame
     const isV2 = heartbeatFingerprint !== 0
-    let changed = !isV2
-    for (const data of heartbeat.consumerDataSet) {
+    const heartbeat = {
+      connection,
+      clientId: clientID,
+      language,
+      version,
+      fingerprint: heartbeatFingerprint,
+      withoutSub,
+    }
+    // Clients that speak v1 are always told to send all: they do.
+    let mustSend = !isV2
+    for (const data of consumerDataSet) {
       const fault = groupNameFault(data.groupName)
       if (fault !== undefined) {
-        log.warn('heartbeat of a group that cannot be', { peer: connection.peer, fault })
+        log.warn('heartbeat of a group that cannot be', { peer: connection.peer, clientId: clientID, fault })
         continue
       }
-      const known = consumers.get(data.groupName)
-      if (isV2 && (known === undefined ? withoutSub : known.fingerprint !== 0 && known.fingerprint !== heartbeatFingerprint)) changed = true
       const config = groups.find(data.groupName)
       if (config === undefined) continue
       if (config.retryQueueNums > 0) {
         const order = data.subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order === true)
         topics.createSystemLike(RETRY_PREFIX + data.groupName, config.retryQueueNums, order)
       }
-      consumers.register(connection, clientID, language, version, data, withoutSub)
-      const group = consumers.get(data.groupName)
-      if (group !== undefined) group.fingerprint = heartbeatFingerprint
+      if (consumers.register(heartbeat, data)) mustSend = true
     }
-    for (const { groupName } of heartbeat.producerDataSet) {
+    for (const { groupName } of producerDataSet) {
       if (groupName !== '') producers.register(connection, clientID, language, version, groupName)
     }
-    return { supportsV2: 'true', subscriptionChanged: String(changed) }
+    return { supportsV2: 'true', subscriptionChanged: String(mustSend) }
   }
 
 export const unregisterClient =
@@ -59,9 +68,11 @@ export const unregisterClient =
 
 export const checkClientConfig =
   ({ settings }: Broker): Answer<typeof CheckClientConfig> =>
-  (_, { body }) => {
-    if (body.length === 0) return undefined
-    const subscription = readSubscriptionData(objectOf(parseJavaJson(body.toString('utf8')))['subscriptionData'])
+  (_, exchange) => {
+    if (exchange.body.length === 0) return undefined
+    const { subscriptionData } = jsonBody(exchange)
+    if (!isObject(subscriptionData)) return undefined
+    const subscription = readSubscriptionData(subscriptionData)
     if (isTagType(subscription.expressionType)) {
       if (parseSubscription(subscription.topic, subscription.subString, 0) !== undefined) return undefined
       throw new Refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
@@ -72,17 +83,24 @@ export const checkClientConfig =
         `The broker does not support consumer to filter message by ${subscription.expressionType}`,
       )
     }
-    throw new Refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, `${subscription.expressionType} filters are not served by this version of CometMQ`)
+    throw new Refusal(
+      ResponseCode.SUBSCRIPTION_PARSE_FAILED,
+      `${subscription.expressionType} filters are not served by this version of CometMQ`,
+    )
   }
 
 export const getConsumerList =
   ({ consumers }: Broker): Answer<typeof GetConsumerListByGroup> =>
-  ({ consumerGroup }) => {
+  ({ consumerGroup }, { connection }) => {
     const group = consumers.get(consumerGroup)
-    if (group === undefined || group.members.size === 0) {
+    if (group === undefined) {
       throw new Refusal(ResponseCode.SYSTEM_ERROR, `no consumer for this group, ${consumerGroup}`)
     }
-    return withBody({}, stringifyJavaJson({ consumerIdList: [...group.members.values()].map(({ clientId }) => clientId) }))
+    consumers.askedForMembers(connection, consumerGroup)
+    return withBody(
+      {},
+      stringifyJavaJson({ consumerIdList: [...group.members.values()].map(({ clientId }) => clientId) }),
+    )
   }
 
 export const getConsumerConnections =
@@ -96,7 +114,13 @@ export const getConsumerConnections =
     const connectionSet = [...group.members.values()].map(connectionOf)
     return withBody(
       undefined,
-      stringifyJavaJson({ connectionSet, consumeFromWhere, consumeType, messageModel, subscriptionTable: subscriptions }),
+      stringifyJavaJson({
+        connectionSet,
+        consumeFromWhere,
+        consumeType,
+        messageModel,
+        subscriptionTable: subscriptions,
+      }),
     )
   }
 
@@ -104,7 +128,8 @@ export const getProducerConnections =
   ({ producers }: Broker): Answer<typeof GetProducerConnectionList> =>
   ({ producerGroup }) => {
     const group = producers.get(producerGroup)
-    if (group === undefined) throw new Refusal(ResponseCode.SYSTEM_ERROR, `the producer group[${producerGroup}] not exist`)
+    if (group === undefined)
+      throw new Refusal(ResponseCode.SYSTEM_ERROR, `the producer group[${producerGroup}] not exist`)
     return withBody(undefined, stringifyJavaJson({ connectionSet: [...group.values()].map(connectionOf) }))
   }
 
@@ -120,7 +145,7 @@ export const getAllProducers =
           clientId,
           language: languageName(language),
           lastUpdateTimestamp: Math.round(now - (monotonic - lastSeenMs)),
-          remoteIP: connection.peer,
+          remoteIP: `/${connection.peer}`, // as Java prints an address
           version,
         })),
       ]),

@@ -1,6 +1,5 @@
 import { parseProperties } from '../../base/properties-file.ts'
 import { SettingsError } from '../../base/settings.ts'
-import { NumberKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
 import type {
   CleanExpiredConsumeQueue,
   CleanUnusedTopic,
@@ -12,6 +11,7 @@ import type {
   GetBrokerRuntimeInfo,
   UpdateBrokerConfig,
 } from '../../protocol/commands/broker-config.ts'
+import { NumberKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
@@ -49,7 +49,10 @@ export const getRuntimeInfo =
 export const getAllDelayOffsets =
   ({ topics }: Broker): Answer<typeof GetAllDelayOffset> =>
   () =>
-    withBody(undefined, stringifyJavaJson({ dataVersion: { ...topics.dataVersion, counter: 0 }, offsetTable: new NumberKeyMap() }))
+    withBody(
+      undefined,
+      stringifyJavaJson({ dataVersion: { ...topics.dataVersion, counter: 0 }, offsetTable: new NumberKeyMap() }),
+    )
 
 export const getHaStatus =
   ({ store }: Broker): Answer<typeof GetBrokerHaStatus> =>
@@ -73,12 +76,21 @@ export const getHaStatus =
 
 export const exchangeHaInfo =
   (broker: Broker): Answer<typeof ExchangeBrokerHaInfo> =>
-  () => ({ masterAddress: broker.address, masterHaAddress: broker.haAddress, masterFlushOffset: broker.store.positions.flushed })
+  () => ({
+    masterAddress: broker.address,
+    masterHaAddress: broker.haAddress,
+    masterFlushOffset: broker.store.positions.flushed,
+  })
 
 const notYet = (what: string): never => {
-  throw new Refusal(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, `${what} is not served by this version of CometMQ: nothing is ever removed yet`)
+  throw new Refusal(
+    ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+    `${what} is not served by this version of CometMQ, which removes no old files yet`,
+  )
 }
 
-export const cleanExpiredConsumeQueue = (): Answer<typeof CleanExpiredConsumeQueue> => () => notYet('CLEAN_EXPIRED_CONSUMEQUEUE (306)')
-export const deleteExpiredCommitLog = (): Answer<typeof DeleteExpiredCommitLog> => () => notYet('DELETE_EXPIRED_COMMITLOG (329)')
+export const cleanExpiredConsumeQueue = (): Answer<typeof CleanExpiredConsumeQueue> => () =>
+  notYet('CLEAN_EXPIRED_CONSUMEQUEUE (306)')
+export const deleteExpiredCommitLog = (): Answer<typeof DeleteExpiredCommitLog> => () =>
+  notYet('DELETE_EXPIRED_COMMITLOG (329)')
 export const cleanUnusedTopic = (): Answer<typeof CleanUnusedTopic> => () => notYet('CLEAN_UNUSED_TOPIC (316)')

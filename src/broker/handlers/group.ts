@@ -1,31 +1,32 @@
 import { listOf, readSubscriptionGroupConfig, type SubscriptionGroupConfig } from '../../protocol/bodies.ts'
 import type * as commands from '../../protocol/commands/group.ts'
-import { parseJavaJson, parseJavaObject, stringifyJavaJson } from '../../protocol/java-json.ts'
+import { stringifyJavaJson } from '../../protocol/java-json.ts'
 import { groupNameFault } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody, withCode } from '../../remoting/router.ts'
 import { alterAttributes, groupAttributes } from '../attributes.ts'
 import type { Broker } from '../broker.ts'
+import { jsonBody } from '../json-body.ts'
 import { pageOf } from '../pages.ts'
 
 export const updateGroup =
   (broker: Broker): Answer<typeof commands.UpdateAndCreateSubscriptionGroup> =>
-  (_, { body, connection }) => {
-    const config = checked(broker, readSubscriptionGroupConfig(parseJavaJson(body.toString('utf8'))))
+  (_, exchange) => {
+    const config = checked(broker, readSubscriptionGroupConfig(jsonBody(exchange)))
     broker.groups.update([config])
-    broker.log.info('group updated', { group: config.groupName, peer: connection.peer })
+    broker.log.info('group updated', { group: config.groupName, peer: exchange.connection.peer })
     return undefined
   }
 
 export const updateGroupList =
   (broker: Broker): Answer<typeof commands.UpdateAndCreateSubscriptionGroupList> =>
-  (_, { body, connection }) => {
-    const configs = listOf(parseJavaObject(body.toString('utf8'))['groupConfigList'])
+  (_, exchange) => {
+    const configs = listOf(jsonBody(exchange)['groupConfigList'])
       .map(readSubscriptionGroupConfig)
       .map((config) => checked(broker, config))
     broker.groups.update(configs)
-    broker.log.info('groups updated', { groups: configs.length, peer: connection.peer })
+    broker.log.info('groups updated', { groups: configs.length, peer: exchange.connection.peer })
     return undefined
   }
 
@@ -35,7 +36,12 @@ function checked({ groups }: Broker, config: SubscriptionGroupConfig): Subscript
   if (fault !== undefined) throw new Refusal(ResponseCode.INVALID_PARAMETER, fault)
   const current = groups.get(config.groupName)
   try {
-    const attributes = alterAttributes(groupAttributes, current?.attributes ?? {}, config.attributes, current === undefined)
+    const attributes = alterAttributes(
+      groupAttributes,
+      current?.attributes ?? {},
+      config.attributes,
+      current === undefined,
+    )
     return { ...config, attributes }
   } catch (error) {
     // Java lets this one through as an exception, whose name goes out with it.
@@ -44,10 +50,11 @@ function checked({ groups }: Broker, config: SubscriptionGroupConfig): Subscript
 }
 
 export const deleteGroup =
-  ({ groups, offsets, log }: Broker): Answer<typeof commands.DeleteSubscriptionGroup> =>
+  ({ groups, offsets, stats, log }: Broker): Answer<typeof commands.DeleteSubscriptionGroup> =>
   ({ groupName, cleanOffset }, { connection }) => {
     if (groups.delete(groupName)) log.info('group deleted', { group: groupName, cleanOffset, peer: connection.peer })
     if (cleanOffset) offsets.deleteGroup(groupName)
+    stats.forget(groupName)
     return undefined
   }
 
@@ -55,7 +62,14 @@ export const getAllGroups =
   ({ groups, settings }: Broker): Answer<typeof commands.GetAllSubscriptionGroupConfig> =>
   ({ groupSeq, dataVersion, maxGroupNum }) => {
     if (groupSeq === undefined) return withBody({}, stringifyJavaJson(groups.toJson()))
-    const page = pageOf(groups.all(), groupSeq, maxGroupNum, settings.splitMetadataSize, dataVersion, groups.dataVersion)
+    const page = pageOf(
+      groups.all(),
+      groupSeq,
+      maxGroupNum,
+      settings.splitMetadataSize,
+      dataVersion,
+      groups.dataVersion,
+    )
     return withBody({ totalGroupNum: groups.size }, stringifyJavaJson(groups.toJson(page)))
   }
 
@@ -63,7 +77,7 @@ export const getGroup =
   ({ groups }: Broker): Answer<typeof commands.GetSubscriptionGroupConfig> =>
   ({ group }) => {
     const config = groups.find(group)
-    if (config === undefined) throw new Refusal(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `No group in this broker. group: ${group}`)
+    if (config === undefined) throw new Refusal(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, 'No group in this broker')
     return withBody(undefined, stringifyJavaJson(config))
   }
 
@@ -78,7 +92,10 @@ export const updateForbidden =
 export const queryTopicConsumeByWho =
   ({ consumers, offsets }: Broker): Answer<typeof commands.QueryTopicConsumeByWho> =>
   ({ topic }) =>
-    withBody(undefined, stringifyJavaJson({ groupList: new Set([...consumers.groupsOf(topic), ...offsets.groupsOf(topic)]) }))
+    withBody(
+      undefined,
+      stringifyJavaJson({ groupList: new Set([...consumers.groupsOf(topic), ...offsets.groupsOf(topic)]) }),
+    )
 
 export const queryTopicsByConsumer =
   (broker: Broker): Answer<typeof commands.QueryTopicsByConsumer> =>

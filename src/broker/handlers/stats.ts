@@ -44,9 +44,12 @@ export const getBrokerConsumeStats =
         }
         list.push({ consumeTps, offsetTable })
       }
-      if (list.length > 0) consumeStatsList.push(new Map([[group, list]]))
+      consumeStatsList.push(new Map([[group, list]]))
     }
-    return withBody(undefined, stringifyJavaJson({ brokerAddr: address, consumeStatsList, totalDiff, totalInflightDiff }))
+    return withBody(
+      undefined,
+      stringifyJavaJson({ brokerAddr: address, consumeStatsList, totalDiff, totalInflightDiff }),
+    )
   }
 
 /** @returns messages a second that the group took of the topic */
@@ -67,7 +70,10 @@ function addTopic(
     const consumerOffset = Math.max(0, offsets.get(group, topic, queueId) ?? 0)
     const pullOffset = Math.max(consumerOffset, offsets.pulled(group, topic, queueId) ?? 0)
     const last = consumerOffset > 0 ? store.storeTimestampAt(topic, queueId, consumerOffset - 1) : 0
-    table.set({ topic, brokerName: settings.brokerName, queueId }, { brokerOffset, consumerOffset, lastTimestamp: Math.max(0, last), pullOffset })
+    table.set(
+      { topic, brokerName: settings.brokerName, queueId },
+      { brokerOffset, consumerOffset, lastTimestamp: Math.max(0, last), pullOffset },
+    )
   }
   return stats.tps('GROUP_GET_NUMS', `${topic}@${group}`)
 }
@@ -103,7 +109,8 @@ export const viewStats =
   ({ stats }: Broker): Answer<typeof ViewBrokerStatsData> =>
   ({ statsName, statsKey }) => {
     const view = stats.view(statsName, statsKey)
-    if (view === undefined) throw new Refusal(ResponseCode.SYSTEM_ERROR, `The stats <${statsName}> <${statsKey}> not exist`)
+    if (view === undefined)
+      throw new Refusal(ResponseCode.SYSTEM_ERROR, `The stats <${statsName}> <${statsKey}> not exist`)
     return withBody(undefined, stringifyJavaJson(view))
   }
 

@@ -8,13 +8,14 @@ import type {
   UpdateAndCreateTopic,
   UpdateAndCreateTopicList,
 } from '../../protocol/commands/topic.ts'
-import { parseJavaObject, QueueKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
+import { QueueKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
 import { RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
 import { alterAttributes, parseAttributeChanges, topicAttributes } from '../attributes.ts'
 import type { Broker } from '../broker.ts'
+import { jsonBody } from '../json-body.ts'
 import { pageOf } from '../pages.ts'
 
 /** Queues of a topic at most, each way. */
@@ -48,17 +49,22 @@ export const updateTopic =
 
 export const updateTopicList =
   (broker: Broker): Answer<typeof UpdateAndCreateTopicList> =>
-  (_, { body, connection }) => {
-    const configs = listOf(parseJavaObject(body.toString('utf8'))['topicConfigList']).map(readTopicConfig)
+  (_, exchange) => {
+    const configs = listOf(jsonBody(exchange)['topicConfigList']).map(readTopicConfig)
     for (const config of configs) checkName(broker, config.topicName)
     const updated = configs.map((config) => {
       const current = broker.topics.get(config.topicName)
-      const attributes = alterAttributes(topicAttributes, current?.attributes ?? {}, config.attributes, current === undefined)
+      const attributes = alterAttributes(
+        topicAttributes,
+        current?.attributes ?? {},
+        config.attributes,
+        current === undefined,
+      )
       return { ...config, attributes }
     })
     for (const config of updated) checkConfig(broker, config)
     broker.topics.update(updated)
-    broker.log.info('topics updated', { topics: updated.length, peer: connection.peer })
+    broker.log.info('topics updated', { topics: updated.length, peer: exchange.connection.peer })
     return undefined
   }
 
@@ -66,7 +72,9 @@ export const deleteTopic =
   (broker: Broker): Answer<typeof DeleteTopicInBroker> =>
   ({ topic }, { connection }) => {
     const { topics, offsets, store, longPoll, settings, stats, log } = broker
-    checkName(broker, topic)
+    // A directory of an old broker may hold topics whose names would be refused today.
+    if (topic.trim() === '') throw new Refusal(ResponseCode.INVALID_PARAMETER, 'The specified topic is blank.')
+    refuseSystemTopic(broker, topic)
     const doomed = [topic]
     if (settings.clearRetryTopicWhenDeleteTopic) {
       for (const group of offsets.groupsOf(topic)) {
@@ -89,7 +97,8 @@ export const getTopicConfig =
   ({ topics }: Broker): Answer<typeof GetTopicConfig> =>
   ({ topic }) => {
     const config = topics.get(topic)
-    if (config === undefined) throw new Refusal(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`)
+    if (config === undefined)
+      throw new Refusal(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`)
     return withBody(undefined, stringifyJavaJson(config))
   }
 
@@ -100,7 +109,14 @@ export const getAllTopicConfig =
     const table = (map: ReadonlyMap<string, TopicConfig>): string =>
       stringifyJavaJson({ ...topics.toJson(map), mappingDataVersion, topicQueueMappingDetailMap: {} })
     if (topicSeq === undefined) return withBody({}, table(topics.all()))
-    const page = pageOf(topics.all(), topicSeq, maxTopicNum, settings.splitMetadataSize, dataVersion, topics.dataVersion)
+    const page = pageOf(
+      topics.all(),
+      topicSeq,
+      maxTopicNum,
+      settings.splitMetadataSize,
+      dataVersion,
+      topics.dataVersion,
+    )
     return withBody({ totalTopicNum: topics.size }, table(page))
   }
 
@@ -125,9 +141,13 @@ export const getTopicStats =
     return withBody(undefined, stringifyJavaJson({ offsetTable, topicPutTps: stats.tps('TOPIC_PUT_NUMS', topic) }))
   }
 
-function checkName({ topics, settings }: Broker, topic: string): void {
+function checkName(broker: Broker, topic: string): void {
   const fault = topicNameFault(topic)
   if (fault !== undefined) throw new Refusal(ResponseCode.INVALID_PARAMETER, fault)
+  refuseSystemTopic(broker, topic)
+}
+
+function refuseSystemTopic({ topics, settings }: Broker, topic: string): void {
   if (settings.validateSystemTopicWhenUpdateTopic && topics.isSystemTopic(topic)) {
     throw new Refusal(ResponseCode.INVALID_PARAMETER, `The topic[${topic}] is conflict with system topic.`)
   }
