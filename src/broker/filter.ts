@@ -23,7 +23,11 @@ export function filterOf(subscription: Pick<SubscriptionData, 'subString' | 'cod
 }
 
 /** A subscription from its expression. @returns undefined when the expression is none */
-export function parseSubscription(topic: string, expression: string | undefined, subVersion: number): SubscriptionData | undefined {
+export function parseSubscription(
+  topic: string,
+  expression: string | undefined,
+  subVersion: number,
+): SubscriptionData | undefined {
   const subString = expression === undefined || expression === '' ? '*' : expression
   const data: SubscriptionData = {
     classFilterMode: false,

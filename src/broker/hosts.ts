@@ -45,7 +45,9 @@ function ipv6Bytes(text: string): Uint8Array | undefined {
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
   const missing = 8 - before.length - after.length
   if (missing < 0 || (tail === undefined && missing !== 0)) return undefined
-  const groups = [...before, ...new Array<string>(missing).fill('0'), ...after].map((group) => Number.parseInt(group, 16))
+  const groups = [...before, ...new Array<string>(missing).fill('0'), ...after].map((group) =>
+    Number.parseInt(group, 16),
+  )
   if (groups.some((group) => Number.isNaN(group) || group > 0xffff)) return undefined
   const bytes = new Uint8Array(16)
   groups.forEach((group, at) => {

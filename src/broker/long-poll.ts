@@ -74,7 +74,8 @@ export class LongPoll {
     let kept = 0
     for (let at = 0; at < pulls.length; at++) {
       const pull = pulls[at]!
-      const wants = queueOffset >= pull.offset && (pull.filter === undefined || pull.filter.matchesTagsCode(tagsLow, tagsHigh))
+      const wants =
+        queueOffset >= pull.offset && (pull.filter === undefined || pull.filter.matchesTagsCode(tagsLow, tagsHigh))
       if (wants) (woken ??= []).push(pull)
       else pulls[kept++] = pull
     }

@@ -15,11 +15,19 @@ const ownSettings = settings(
     bindAddress: text('0.0.0.0', 'Address to listen on.'),
     fastListenEnable: bool(true, 'Listens on listenPort − 2 too, which serves everything but pulls.'),
     brokerPermission: int(6, 'What every topic of this broker allows at most: 4 read, 2 write.', { min: 0, max: 7 }),
-    brokerRole: oneOf(['ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE'], 'ASYNC_MASTER', 'Role in replication; replicas are not served yet.'),
-    registerNameServerPeriod: millis(30_000, 'Pause between registrations; Java keeps it within 10,000 and 60,000.', { min: 1_000 }),
+    brokerRole: oneOf(
+      ['ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE'],
+      'ASYNC_MASTER',
+      'Role in replication; replicas are not served yet.',
+    ),
+    registerNameServerPeriod: millis(30_000, 'Pause between registrations; Java keeps it within 10,000 and 60,000.', {
+      min: 1_000,
+    }),
     registerBrokerTimeoutMills: millis(24_000, 'How long a registration may take.'),
     forceRegister: bool(true, 'Registers even when name servers know the same version.'),
-    splitRegistrationSize: int(800, 'Topics of one registration at most, when there are more than fit one frame.', { min: 1 }),
+    splitRegistrationSize: int(800, 'Topics of one registration at most, when there are more than fit one frame.', {
+      min: 1,
+    }),
     enableSplitRegistration: bool(false, 'Registers in parts of splitRegistrationSize topics.'),
     splitMetadataSize: int(2_000, 'Topics or groups of one page at most.', { min: 1, updatable: true }),
     autoCreateTopicEnable: bool(true, 'The first message of a topic creates it.'),
@@ -37,7 +45,9 @@ const ownSettings = settings(
     clearRetryTopicWhenDeleteTopic: bool(true, 'Deleting a topic deletes its POP retry topics.', { updatable: true }),
     longPollingEnable: bool(true, 'Pulls wait as long as they ask to.', { updatable: true }),
     shortPollingTimeMills: millis(1_000, 'How long they wait otherwise.', { updatable: true }),
-    notifyConsumerIdsChangedEnable: bool(true, 'Members of a group are told when somebody joins or leaves.', { updatable: true }),
+    notifyConsumerIdsChangedEnable: bool(true, 'Members of a group are told when somebody joins or leaves.', {
+      updatable: true,
+    }),
     litePullMessageEnable: bool(true, 'Serves LITE_PULL_MESSAGE.', { updatable: true }),
     enablePropertyFilter: bool(false, 'SQL92 filters; they come with a later release.'),
     slaveReadEnable: bool(false, 'Suggests replicas to consumers far behind.', { updatable: true }),
@@ -51,8 +61,13 @@ const ownSettings = settings(
     sendThreadPoolQueueCapacity: int(10_000, 'Requests in work beyond which SYSTEM_BUSY is answered.', { min: 1 }),
     pullThreadPoolQueueCapacity: int(100_000, 'Pulls that may wait at once; beyond, SYSTEM_BUSY.', { min: 1 }),
     maxConnections: int(65_536, 'Connections open at once.', { min: 1 }),
-    maxQueuedBytesPerConnection: bytes(134_217_728, 'A client that leaves more than this unread is disconnected.', { min: 1_048_576 }),
-    rebalanceLockMaxLiveTime: millis(60_000, 'How long the lock of a queue lives; rocketmq.broker.rebalance.lockMaxLiveTime in Java.'),
+    maxQueuedBytesPerConnection: bytes(134_217_728, 'A client that leaves more than this unread is disconnected.', {
+      min: 1_048_576,
+    }),
+    rebalanceLockMaxLiveTime: millis(
+      60_000,
+      'How long the lock of a queue lives; rocketmq.broker.rebalance.lockMaxLiveTime in Java.',
+    ),
   },
   [
     'rocketmqHome',

@@ -46,7 +46,8 @@ export class Stats {
     let keys = this.#counters.get(name)
     if (keys === undefined) this.#counters.set(name, (keys = new Map()))
     let counter = keys.get(key)
-    if (counter === undefined) keys.set(key, (counter = { sum: 0, times: 0, minute: [], hour: [], day: [], idleMinutes: 0 }))
+    if (counter === undefined)
+      keys.set(key, (counter = { sum: 0, times: 0, minute: [], hour: [], day: [], idleMinutes: 0 }))
     counter.sum += value
     counter.times++
   }

@@ -2,7 +2,14 @@ import { ConfigFile } from '../base/config-file.ts'
 import type { Disk } from '../base/disk.ts'
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
-import { type DataVersion, nextDataVersion, objectOf, readDataVersion, readTopicConfig, type TopicConfig } from '../protocol/bodies.ts'
+import {
+  type DataVersion,
+  nextDataVersion,
+  objectOf,
+  readDataVersion,
+  readTopicConfig,
+  type TopicConfig,
+} from '../protocol/bodies.ts'
 import { parseJavaObject, stringifyJavaJson } from '../protocol/java-json.ts'
 import * as names from '../protocol/names.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -43,7 +50,8 @@ export class TopicTable {
     for (const config of systemTopics(settings)) {
       this.#systemTopics.add(config.topicName)
       // The template follows the settings; the others stay as they were changed.
-      if (config.topicName === names.AUTO_CREATE_TOPIC || !this.#topics.has(config.topicName)) this.#topics.set(config.topicName, config)
+      if (config.topicName === names.AUTO_CREATE_TOPIC || !this.#topics.has(config.topicName))
+        this.#topics.set(config.topicName, config)
     }
     this.#save()
   }
@@ -180,7 +188,9 @@ function systemTopics(settings: BrokerSettings): TopicConfig[] {
   const levels = settings.messageDelayLevel.trim().split(/\s+/).length
   return [
     topic(names.SELF_TEST_TOPIC, 1),
-    ...(settings.autoCreateTopicEnable ? [topic(names.AUTO_CREATE_TOPIC, settings.defaultTopicQueueNums, READ | WRITE | INHERIT)] : []),
+    ...(settings.autoCreateTopicEnable
+      ? [topic(names.AUTO_CREATE_TOPIC, settings.defaultTopicQueueNums, READ | WRITE | INHERIT)]
+      : []),
     topic(names.BENCHMARK_TOPIC, 1_024),
     topic(cluster, 16, settings.clusterTopicEnable ? READ | WRITE | INHERIT : INHERIT),
     topic(brokerName, 1, settings.brokerTopicEnable ? READ | WRITE | INHERIT : INHERIT),

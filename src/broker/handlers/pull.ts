@@ -57,7 +57,12 @@ function check(broker: Broker, request: PullRequest, reply: PullReply): PullPlac
   }
   const group = groups.find(consumerGroup)
   if (group === undefined) {
-    return no(reply.fail(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group [${consumerGroup}] does not exist, ${FAQ}`))
+    return no(
+      reply.fail(
+        ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+        `subscription group [${consumerGroup}] does not exist, ${FAQ}`,
+      ),
+    )
   }
   if (!group.consumeEnable) {
     return no(refuse(reply, ForbiddenType.GROUP, `subscription group no permission, ${consumerGroup}`))
@@ -81,7 +86,10 @@ function check(broker: Broker, request: PullRequest, reply: PullReply): PullPlac
   if (subscription === undefined) return undefined
   if (!isTagType(subscription.expressionType)) {
     return no(
-      reply.fail(ResponseCode.SYSTEM_ERROR, `The broker does not support consumer to filter message by ${subscription.expressionType}`),
+      reply.fail(
+        ResponseCode.SYSTEM_ERROR,
+        `The broker does not support consumer to filter message by ${subscription.expressionType}`,
+      ),
     )
   }
   return { config, group, filter: filterOf(subscription) }
@@ -99,13 +107,25 @@ function subscriptionOf(
   if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
     const parsed = isTagType(expressionType)
       ? parseSubscription(topic, subscription, subVersion)
-      : { classFilterMode: false, topic, subString: subscription ?? '', tagsSet: [], codeSet: [], subVersion, expressionType: expressionType! }
+      : {
+          classFilterMode: false,
+          topic,
+          subString: subscription ?? '',
+          tagsSet: [],
+          codeSet: [],
+          subVersion,
+          expressionType: expressionType!,
+        }
     return parsed ?? no(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
   }
   const group = consumers.get(consumerGroup)
   if (group === undefined) return no(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist\n${FAQ}`)
   if (!config.consumeBroadcastEnable && group.messageModel === 'BROADCASTING') {
-    refuse(reply, ForbiddenType.BROADCASTING_DISABLE, `the consumer group[${consumerGroup}] can not consume by broadcast way`)
+    refuse(
+      reply,
+      ForbiddenType.BROADCASTING_DISABLE,
+      `the consumer group[${consumerGroup}] can not consume by broadcast way`,
+    )
     return undefined
   }
   if (groups.readForbidden(consumerGroup, topic)) {
@@ -113,8 +133,10 @@ function subscriptionOf(
     return undefined
   }
   const registered = group.subscriptions.get(topic)
-  if (registered === undefined) return no(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${FAQ}`)
-  if (registered.subVersion < subVersion) return no(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
+  if (registered === undefined)
+    return no(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${FAQ}`)
+  if (registered.subVersion < subVersion)
+    return no(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
   return registered
 }
 
@@ -163,7 +185,10 @@ class Pull implements ParkedPull {
 
   read(): void {
     const { topic, queueId, offset, filter } = this
-    this.#broker.store.read({ topic, queueId, offset, maxCount: this.#maxCount, maxBytes: this.#maxBytes, filter }, (result) => this.#done(result))
+    this.#broker.store.read(
+      { topic, queueId, offset, maxCount: this.#maxCount, maxBytes: this.#maxBytes, filter },
+      (result) => this.#done(result),
+    )
   }
 
   /** A message came, or the time is up: whatever is there now is the answer. */

@@ -44,7 +44,8 @@ export const viewMessageById =
 export const queryConsumeQueue =
   ({ store, consumers }: Broker): Answer<typeof QueryConsumeQueue> =>
   ({ topic, queueId, index, count, consumerGroup }) => {
-    if (!store.queueExists(topic, queueId)) throw new Refusal(ResponseCode.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`)
+    if (!store.queueExists(topic, queueId))
+      throw new Refusal(ResponseCode.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`)
     const from = Math.max(index, store.minOffset(topic, queueId))
     const queueData = store.entries(topic, queueId, from, Math.min(Math.max(count, 0), MAX_ENTRIES)).map((entry) => ({
       eval: true,
@@ -58,7 +59,8 @@ export const queryConsumeQueue =
         maxQueueIndex: store.maxOffset(topic, queueId),
         minQueueIndex: store.minOffset(topic, queueId),
         queueData,
-        subscriptionData: consumerGroup === undefined ? undefined : consumers.get(consumerGroup)?.subscriptions.get(topic),
+        subscriptionData:
+          consumerGroup === undefined ? undefined : consumers.get(consumerGroup)?.subscriptions.get(topic),
       }),
     )
   }

@@ -1,4 +1,4 @@
-import type { WaitFailure, Waiter } from '../../base/watermark.ts'
+import type { Waiter, WaitFailure } from '../../base/watermark.ts'
 import type { TopicConfig } from '../../protocol/bodies.ts'
 import type { Request, Response } from '../../protocol/command.ts'
 import type { SendBatchMessage, SendMessage, SendMessageV2 } from '../../protocol/commands/send.ts'
@@ -20,7 +20,9 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
   const { store, topics, groups, settings, scheduler, random, counts, bornHosts } = broker
   const { regionId, brokerClusterName, flushDiskType, maxMessageSize } = settings
   const storeHostHex = hexOfHost(broker.storeHost)
-  const properties = new SendProperties(`MSG_REGION\u0001${regionId}\u0002TRACE_ON\u0001${settings.traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`)
+  const properties = new SendProperties(
+    `MSG_REGION\u0001${regionId}\u0002TRACE_ON\u0001${settings.traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`,
+  )
   const makeUniqueKey = (): string => broker.uniqueIds.next()
   const draft: MessageDraft = {
     topic: '',
@@ -40,7 +42,10 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
     const { topic } = request
     const { body } = reply
     if (settings.startAcceptSendRequestTimeStamp > scheduler.now()) {
-      return reply.fail(ResponseCode.SYSTEM_ERROR, `broker unable to service, until ${settings.startAcceptSendRequestTimeStamp}`)
+      return reply.fail(
+        ResponseCode.SYSTEM_ERROR,
+        `broker unable to service, until ${settings.startAcceptSendRequestTimeStamp}`,
+      )
     }
     const config = topics.get(topic) ?? newTopic(broker, request, reply)
     if (config === undefined) return
@@ -73,7 +78,8 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
 
     const isBatch = request.batch
     properties.rewrite(request.properties, makeUniqueKey)
-    if (properties.notServed !== undefined) return reply.fail(ResponseCode.MESSAGE_ILLEGAL, notServed(properties.notServed))
+    if (properties.notServed !== undefined)
+      return reply.fail(ResponseCode.MESSAGE_ILLEGAL, notServed(properties.notServed))
     draft.topic = topic
     draft.queueId = queueId
     draft.flag = request.flag
@@ -101,7 +107,8 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
       traceOn: settings.traceOn ? 'true' : 'false',
     }
     const safe = properties.waitStore ? store.durable : store.written
-    const deadline = flushDiskType === 'SYNC_FLUSH' ? scheduler.monotonic() + store.syncFlushTimeoutMs : Number.POSITIVE_INFINITY
+    const deadline =
+      flushDiskType === 'SYNC_FLUSH' ? scheduler.monotonic() + store.syncFlushTimeoutMs : Number.POSITIVE_INFINITY
     safe.wait(new PendingSend(appended.endPosition, deadline, reply, header))
   }
 }
@@ -158,7 +165,8 @@ function unservedTopic({ attributes }: TopicConfig): string | undefined {
   return undefined
 }
 
-const notServed = (what: string): string => `${what} are not served by this version of CometMQ; the message was not stored`
+const notServed = (what: string): string =>
+  `${what} are not served by this version of CometMQ; the message was not stored`
 
 const tooLarge = (maxMessageSize: number): string =>
   `the message is illegal, maybe msg body or properties length not matched. msg body length limit ${maxMessageSize}B, msg properties length limit 32KB.`
@@ -166,7 +174,8 @@ const tooLarge = (maxMessageSize: number): string =>
 function messageIds(storeHostHex: string, appended: Appended): string {
   if (appended.positions === undefined || appended.count === 1) return storeHostHex + hexOfPosition(appended.position)
   let ids = ''
-  for (let at = 0; at < appended.count; at++) ids += (at === 0 ? '' : ',') + storeHostHex + hexOfPosition(appended.positions[at]!)
+  for (let at = 0; at < appended.count; at++)
+    ids += (at === 0 ? '' : ',') + storeHostHex + hexOfPosition(appended.positions[at]!)
   return ids
 }
 
@@ -174,13 +183,19 @@ function refuse(reply: SendReply, { status, remark }: Appended, maxMessageSize: 
   switch (status) {
     case PutStatus.MESSAGE_ILLEGAL:
     case PutStatus.PROPERTIES_SIZE_EXCEEDED:
-      return reply.fail(ResponseCode.MESSAGE_ILLEGAL, `${tooLarge(maxMessageSize)}${remark === undefined ? '' : ` (${remark})`}`)
+      return reply.fail(
+        ResponseCode.MESSAGE_ILLEGAL,
+        `${tooLarge(maxMessageSize)}${remark === undefined ? '' : ` (${remark})`}`,
+      )
     case PutStatus.SERVICE_NOT_AVAILABLE:
       return reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, `service not available now. ${remark ?? ''}`)
     case PutStatus.OS_PAGE_CACHE_BUSY:
       return reply.fail(ResponseCode.SYSTEM_BUSY, '[PC_SYNCHRONIZED]broker busy, start flow control for a while')
     case PutStatus.CREATE_MAPPED_FILE_FAILED:
-      return reply.fail(ResponseCode.SYSTEM_ERROR, `create mapped file failed, server is busy or broken. ${remark ?? ''}`)
+      return reply.fail(
+        ResponseCode.SYSTEM_ERROR,
+        `create mapped file failed, server is busy or broken. ${remark ?? ''}`,
+      )
     default:
       return reply.fail(ResponseCode.SYSTEM_ERROR, remark ?? status)
   }
