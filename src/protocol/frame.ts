@@ -101,18 +101,21 @@ export class Frame implements HeaderFields {
 export interface FrameReaderOptions {
   /** Largest frame, its length prefix included. */
   maxFrameBytes?: number
+  /** Readers that never read inside each other's callbacks may share one. */
+  table?: FieldTable
 }
 
 /** Cuts a byte stream into frames. Whole frames inside one chunk are read in place; only a frame over chunks is joined. */
 export class FrameReader {
   readonly #maxFrameBytes: number
-  readonly #table = new FieldTable()
+  readonly #table: FieldTable
   /** The frame that is being joined: its first bytes, or all of its room once the length is known. */
   #partial: Buffer | undefined
   #have = 0
 
   constructor(options: FrameReaderOptions = {}) {
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES
+    this.#table = options.table ?? new FieldTable()
   }
 
   /** Bytes kept of a frame that is not whole yet. */

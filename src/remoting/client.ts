@@ -7,15 +7,25 @@ import {
   Connection,
   ConnectionClosed,
   type ConnectionProbe,
+  connectionProbe,
   type RequestOptions,
   RequestTimeout,
 } from './connection.ts'
 import { defaultLimits, type RemotingLimits } from './limits.ts'
 import type { Router } from './router.ts'
 import { sweepIdle } from './server.ts'
+import { SharedBuffers } from './shared-buffers.ts'
 import { parseAddress, type Transport } from './transport.ts'
 
-export { type Answered, ConnectionClosed, Refused, type RequestOptions, RequestTimeout } from './connection.ts'
+export {
+  type Answered,
+  ConnectionClosed,
+  ConnectionFull,
+  FrameTooLarge,
+  Refused,
+  type RequestOptions,
+  RequestTimeout,
+} from './connection.ts'
 
 export interface RemotingClientOptions {
   transport: Transport
@@ -37,6 +47,7 @@ export class RemotingClient implements AsyncDisposable {
   readonly #open = new Map<string, Connection>()
   readonly #connecting = new Map<string, Promise<Connection>>()
   readonly #all = new Set<Connection>()
+  readonly #shared = new SharedBuffers()
   readonly #probe: ConnectionProbe
   #sweep: Timer | undefined
   #nextId = 1
@@ -48,16 +59,7 @@ export class RemotingClient implements AsyncDisposable {
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 3_000
     this.#probe = options.probes.register(
       'remoting.client',
-      {
-        bytesIn: 0,
-        bytesOut: 0,
-        framesIn: 0,
-        badFrames: 0,
-        lateAnswers: 0,
-        slowPeers: 0,
-        idleClosed: 0,
-        open: () => this.#all.size,
-      },
+      { ...connectionProbe(), open: () => this.#all.size },
       { role: options.role ?? 'client' },
     )
   }
@@ -83,21 +85,23 @@ export class RemotingClient implements AsyncDisposable {
   oneWay<C extends AnyCommand>(address: string, command: C, header: Request<C>, body?: Buffer): void {
     const open = this.#open.get(address)
     if (open !== undefined) return open.oneWay(command, header, body)
-    this.connection(address).then(
-      (connection) => connection.oneWay(command, header, body),
-      (cause: unknown) => this.#options.log.warn('not sent', { address, request: command.name, cause }),
-    )
+    this.connection(address)
+      .then((connection) => connection.oneWay(command, header, body))
+      .catch((cause: unknown) => this.#options.log.warn('not sent', { address, request: command.name, cause }))
   }
 
-  /** The connection to an address, made if need be. @throws TransportError */
+  /** The connection to an address, made if need be; who asks meanwhile waits for the same. @throws TransportError */
   connection(address: string): Promise<Connection> {
     const open = this.#open.get(address)
     if (open !== undefined) return Promise.resolve(open)
-    const connecting = this.#connecting.get(address) ?? this.#connect(address)
-    this.#connecting.set(address, connecting)
-    return connecting
+    const connecting = this.#connecting.get(address)
+    if (connecting !== undefined) return connecting
+    const made = this.#connect(address).finally(() => this.#connecting.delete(address))
+    this.#connecting.set(address, made)
+    return made
   }
 
+  /** Closes every connection; requests that wait reject with ConnectionClosed, and new ones too. */
   async close(): Promise<void> {
     this.#closed = true
     this.#sweep?.cancel()
@@ -111,33 +115,33 @@ export class RemotingClient implements AsyncDisposable {
 
   async #connect(address: string): Promise<Connection> {
     const { transport, router, scheduler, log } = this.#options
-    try {
-      if (this.#closed) throw new ConnectionClosed('the client is closed')
-      const wire = await transport.connect(parseAddress(address), this.#connectTimeoutMs)
-      const connection = new Connection({
-        id: this.#nextId++,
-        wire,
-        scheduler,
-        log,
-        limits: this.#limits,
-        probe: this.#probe,
-        router,
-      })
-      this.#all.add(connection)
-      this.#open.set(address, connection)
-      this.#sweep ??= sweepIdle(scheduler, this.#all, this.#limits, this.#probe, log)
-      connection.onClose(() => {
-        this.#all.delete(connection)
-        if (this.#open.get(address) === connection) this.#open.delete(address)
-        if (this.#all.size === 0) {
-          this.#sweep?.cancel()
-          this.#sweep = undefined
-        }
-      })
-      if (this.#closed) connection.close('the client closes')
-      return connection
-    } finally {
-      this.#connecting.delete(address)
+    if (this.#closed) throw new ConnectionClosed('the client is closed')
+    const wire = await transport.connect(parseAddress(address), this.#connectTimeoutMs)
+    const connection = new Connection({
+      id: this.#nextId++,
+      wire,
+      scheduler,
+      log,
+      limits: this.#limits,
+      probe: this.#probe,
+      shared: this.#shared,
+      router,
+      accepted: false,
+    })
+    if (this.#closed) {
+      connection.close('the client closes')
+      throw new ConnectionClosed('the client is closed')
     }
+    this.#all.add(connection)
+    this.#open.set(address, connection)
+    this.#sweep ??= sweepIdle(scheduler, this.#all, this.#limits)
+    connection.onClose(() => {
+      this.#all.delete(connection)
+      if (this.#open.get(address) === connection) this.#open.delete(address)
+      if (this.#all.size > 0) return
+      this.#sweep?.cancel()
+      this.#sweep = undefined
+    })
+    return connection
   }
 }

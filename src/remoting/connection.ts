@@ -1,42 +1,25 @@
 import type { Log } from '../base/log.ts'
 import type { Scheduler, Timer } from '../base/scheduler.ts'
-import type { AnyCommand, Request, Response } from '../protocol/command.ts'
+import { type AnyCommand, BadHeader, type Request, type Response } from '../protocol/command.ts'
 import { type Frame, FrameError, FrameReader, type Serialize } from '../protocol/frame.ts'
 import { encodeRequestFrame, encodeResponseFrame } from '../protocol/frame-encoder.ts'
-import { OutputBuffer } from '../protocol/output-buffer.ts'
-import { ResponseCode, responseCodeName } from '../protocol/response-code.ts'
+import type { OutputBuffer } from '../protocol/output-buffer.ts'
+import { ResponseCode } from '../protocol/response-code.ts'
+import { foreignProtocol } from './first-bytes.ts'
 import type { RemotingLimits } from './limits.ts'
+import { type AnswerListener, PendingRequests } from './pending-requests.ts'
+import { ConnectionClosed, ConnectionFull, FrameTooLarge, Refused } from './remoting-errors.ts'
 import type { Body, Router } from './router.ts'
+import type { SharedBuffers } from './shared-buffers.ts'
 import { type Address, formatAddress, type Wire } from './transport.ts'
+
+export type { AnswerListener } from './pending-requests.ts'
+export { ConnectionClosed, ConnectionFull, FrameTooLarge, Refused, RequestTimeout } from './remoting-errors.ts'
 
 /** Larger bodies go out as they are, behind what was corked before them. */
 const COPIED_BODY_BYTES = 16_384
-
-/** No answer came in time. It may still have been done. */
-export class RequestTimeout extends Error {
-  override readonly name = 'RequestTimeout'
-  readonly code = 'REQUEST_TIMEOUT'
-}
-
-/** The connection closed before the answer came. It may still have been done. */
-export class ConnectionClosed extends Error {
-  override readonly name = 'ConnectionClosed'
-  readonly code = 'CONNECTION_CLOSED'
-}
-
-/** The peer answered with a code that is not SUCCESS. */
-export class Refused extends Error {
-  override readonly name = 'Refused'
-  readonly code = 'REFUSED'
-  readonly responseCode: number
-
-  constructor(command: AnyCommand, peer: string, responseCode: number, remark: string | undefined) {
-    super(
-      `${peer} refused ${command.name}: ${responseCodeName(responseCode)}${remark === undefined ? '' : `, ${remark}`}`,
-    )
-    this.responseCode = responseCode
-  }
-}
+/** How long a closed connection waits for the peer to close too, so that it can still read what was written last. */
+const LINGER_MS = 1_000
 
 /** A response, read. */
 export interface Answered<C extends AnyCommand> {
@@ -56,23 +39,41 @@ export interface RequestOptions {
   anyCode?: boolean
 }
 
-export type AnswerListener = (error: Error | undefined, frame: Frame | undefined) => void
-
-interface PendingRequest {
-  deadline: number
-  done: AnswerListener
-}
-
 /** Counts over all connections of a server or client. */
 export interface ConnectionProbe {
   bytesIn: number
   bytesOut: number
   framesIn: number
-  badFrames: number
+  /** Responses that nobody waits for: late, doubled, never asked for. */
   lateAnswers: number
+  /** One-way requests not sent, because the peer takes no more. */
+  droppedOneWays: number
+  // Closed connections, by reason.
+  badFrames: number
   slowPeers: number
   idleClosed: number
+  closedByPeer: number
+  closedByFault: number
+  closedHere: number
 }
+
+export function connectionProbe(): ConnectionProbe {
+  return {
+    bytesIn: 0,
+    bytesOut: 0,
+    framesIn: 0,
+    lateAnswers: 0,
+    droppedOneWays: 0,
+    badFrames: 0,
+    slowPeers: 0,
+    idleClosed: 0,
+    closedByPeer: 0,
+    closedByFault: 0,
+    closedHere: 0,
+  }
+}
+
+type CloseReason = 'badFrames' | 'slowPeers' | 'idleClosed' | 'closedByPeer' | 'closedByFault' | 'closedHere'
 
 export interface ConnectionOptions {
   id: number
@@ -81,48 +82,67 @@ export interface ConnectionOptions {
   log: Log
   limits: RemotingLimits
   probe: ConnectionProbe
+  shared: SharedBuffers
   /** Who answers requests of the peer; without one they are answered as unknown codes. */
   router: Router | undefined
+  /**
+   * Whether a server accepted it. Only such a side stops reading while its peer does not: were both to, each would wait
+   * for the other.
+   */
+  accepted: boolean
+  /** Called once the byte stream is gone too, after the listeners of `onClose`. */
+  onGone?: (connection: Connection) => void
 }
 
 /** One connection; either side may ask. Chunks come in, whole frames go to the router or to who waits for an answer. */
 export class Connection {
+  /** Not that of another connection of the same server or client, nor of a server at another port. */
   readonly id: number
   readonly limits: RemotingLimits
-  /** Requests of the peer that are being worked on; kept by the router. */
+  /** Requests of the peer that are being worked on, and those that wait parked; kept by the router. */
   inFlight = 0
-  /** Monotonic ms of the last byte in either direction. */
+  parked = 0
+  /** Monotonic ms when a byte last came in or went out. */
   lastActive: number
   readonly #wire: Wire
   readonly #scheduler: Scheduler
   readonly #log: Log
   readonly #probe: ConnectionProbe
+  readonly #shared: SharedBuffers
   readonly #router: Router | undefined
+  readonly #accepted: boolean
+  readonly #onGone: ((connection: Connection) => void) | undefined
   readonly #reader: FrameReader
-  readonly #out = new OutputBuffer(4_096)
-  /** Whole buffers that go before what `#out` holds. */
+  readonly #pending: PendingRequests
+  /** What this turn wrote, from `#outFrom`; what is before lies in `#ahead`, among larger bodies, in order. */
+  #out: OutputBuffer | undefined
+  #outFrom = 0
   #ahead: Buffer[] = []
+  #aheadBytes = 0
   #flushing = false
-  #nextOpaque = 1
-  readonly #pending = new Map<number, PendingRequest>()
-  #timer: Timer | undefined
-  #timerDue = Number.POSITIVE_INFINITY
   readonly #closeListeners = new Set<(connection: Connection) => void>()
   #isOpen = true
+  #isRemoting = false
   #readingStopped = false
-  #paused = false
+  #heldBack = false
+  #linger: Timer | undefined
 
-  constructor({ id, wire, scheduler, log, limits, probe, router }: ConnectionOptions) {
+  constructor(options: ConnectionOptions) {
+    const { id, wire, scheduler, log, limits, probe, shared, router, accepted, onGone } = options
     this.id = id
     this.#wire = wire
     this.#scheduler = scheduler
     this.#log = log
     this.limits = limits
     this.#probe = probe
+    this.#shared = shared
     this.#router = router
-    this.#reader = new FrameReader({ maxFrameBytes: limits.maxFrameBytes })
+    this.#accepted = accepted
+    this.#onGone = onGone
+    this.#reader = new FrameReader({ maxFrameBytes: limits.maxFrameBytes, table: shared.fields })
+    this.#pending = new PendingRequests(scheduler, log, () => this.peer)
     this.lastActive = scheduler.monotonic()
-    wire.onClose((error) => this.#closed(error))
+    wire.onClose((error) => this.#gone(error))
     wire.onDrain(() => this.#drained())
     wire.onData((chunk) => this.#receive(chunk))
   }
@@ -146,7 +166,8 @@ export class Connection {
 
   /** Accepted for the peer and not written yet. */
   get queuedBytes(): number {
-    return this.#wire.bufferedBytes + this.#out.length
+    const corked = this.#out === undefined ? 0 : this.#out.length - this.#outFrom
+    return this.#wire.bufferedBytes + this.#aheadBytes + corked
   }
 
   /** Requests of ours that wait for an answer. */
@@ -154,23 +175,22 @@ export class Connection {
     return this.#pending.size
   }
 
-  /** Asks the peer. @throws RequestTimeout, ConnectionClosed, Refused */
+  /** Asks the peer. @throws RequestTimeout, ConnectionClosed, ConnectionFull, FrameTooLarge, Refused */
   request<C extends AnyCommand>(command: C, header: Request<C>, options: RequestOptions = {}): Promise<Answered<C>> {
     const { body, timeoutMs = 3_000, extra, anyCode = false } = options
     return new Promise((resolve, reject) => {
-      this.ask(
-        command,
-        header,
-        body,
-        timeoutMs,
-        (error, frame) => {
-          if (frame === undefined) return reject(error)
-          if (!anyCode && frame.code !== ResponseCode.SUCCESS)
-            return reject(new Refused(command, this.peer, frame.code, frame.remark))
+      const done: AnswerListener = (error, frame) => {
+        if (frame === undefined) return reject(error)
+        if (!anyCode && frame.code !== ResponseCode.SUCCESS) {
+          return reject(new Refused(command, this.peer, frame.code, frame.remark))
+        }
+        try {
           resolve(readAnswer(command, frame))
-        },
-        extra,
-      )
+        } catch (fault) {
+          reject(fault)
+        }
+      }
+      this.ask(command, header, body, timeoutMs, done, extra)
     })
   }
 
@@ -184,25 +204,23 @@ export class Connection {
     extra?: Readonly<Record<string, string>>,
   ): void {
     if (!this.#isOpen) return done(new ConnectionClosed(`the connection to ${this.peer} is closed`), undefined)
-    const opaque = this.#takeOpaque()
-    const deadline = this.#scheduler.monotonic() + timeoutMs
-    this.#pending.set(opaque, { deadline, done })
-    this.#setTimer(deadline)
-    encodeRequestFrame(this.#out, command, header, { opaque, extra, bodySize: body?.length ?? 0 })
-    if (body !== undefined) this.#append(body)
-    this.#flushSoon()
+    if (this.queuedBytes > this.limits.maxQueuedBytes) {
+      return done(new ConnectionFull(`${this.peer} has not read ${this.queuedBytes} bytes that were sent`), undefined)
+    }
+    const opaque = this.#pending.takeOpaque()
+    try {
+      this.#encodeRequest(command, header, body, opaque, false, extra)
+    } catch (error) {
+      return done(error as Error, undefined)
+    }
+    this.#pending.add(opaque, timeoutMs, done)
   }
 
-  /** Tells the peer; nobody answers. */
+  /** Tells the peer; nobody answers. @throws FrameTooLarge */
   oneWay<C extends AnyCommand>(command: C, header: Request<C>, body?: Buffer): void {
     if (!this.#isOpen) return
-    encodeRequestFrame(this.#out, command, header, {
-      opaque: this.#takeOpaque(),
-      oneWay: true,
-      bodySize: body?.length ?? 0,
-    })
-    if (body !== undefined) this.#append(body)
-    this.#flushSoon()
+    if (this.queuedBytes > this.limits.maxQueuedBytes) this.#probe.droppedOneWays++
+    else this.#encodeRequest(command, header, body, this.#pending.takeOpaque(), true, undefined)
   }
 
   /** @returns what takes the listener off again */
@@ -211,19 +229,24 @@ export class Connection {
     return () => this.#closeListeners.delete(listener)
   }
 
-  /** Writes what was accepted, then closes. */
+  /** Writes what was accepted, then closes; what still comes is thrown away. */
   close(reason: string): void {
     if (!this.#isOpen) return
     this.#log.debug('connection closed', { peer: this.peer, reason })
     this.#flush()
+    if (!this.#isOpen) return
+    this.#shut('closedHere', undefined)
     this.#wire.end()
-    this.#closed(undefined)
+    // Unread bytes would turn the end into a reset, which takes the last answers from the peer.
+    this.#wire.resume()
+    this.#linger = this.#scheduler.after(LINGER_MS, () => this.#wire.destroy())
   }
 
-  /** Closes now. */
-  destroy(): void {
-    this.#wire.destroy()
-    this.#closed(undefined)
+  /** Closes now: the peer was silent too long, and may be gone without a word. */
+  closeIdle(idleMs: number): void {
+    if (!this.#isOpen) return
+    this.#log.info('connection closed: idle', { peer: this.peer, idleMs })
+    this.#destroy('idleClosed')
   }
 
   /** Reads no more requests: the server drains. */
@@ -232,7 +255,11 @@ export class Connection {
     this.#wire.pause()
   }
 
-  /** Appends a response; called by the router's replies. */
+  /**
+   * Appends a response; called by the router and its replies.
+   *
+   * @throws FrameTooLarge, or what the header's encoder throws; then nothing was appended
+   */
   respond(
     command: AnyCommand | undefined,
     code: number,
@@ -244,163 +271,206 @@ export class Connection {
     extra: Readonly<Record<string, string>> | undefined,
   ): void {
     if (!this.#isOpen) return
-    encodeResponseFrame(this.#out, command, { code, opaque, remark, header, extra, serialize, bodySize: sizeOf(body) })
-    if (body !== undefined) {
-      if (Buffer.isBuffer(body)) this.#append(body)
-      else for (const part of body) this.#append(part)
+    const out = this.#output()
+    const start = out.length
+    const bodySize = sizeOf(body)
+    try {
+      encodeResponseFrame(out, command, { code, opaque, remark, header, extra, serialize, bodySize })
+      this.#requireSize(out.length - start + bodySize)
+    } catch (error) {
+      out.length = start
+      throw error
     }
-    this.#flushSoon()
+    if (body === undefined) return
+    if (Buffer.isBuffer(body)) this.#append(out, body)
+    else for (const part of body) this.#append(out, part)
   }
 
-  #append(body: Buffer): void {
-    if (body.length <= COPIED_BODY_BYTES) this.#out.writeBytes(body)
-    else {
-      if (this.#out.length > 0) this.#ahead.push(this.#out.take())
-      this.#ahead.push(body)
+  #encodeRequest(
+    command: AnyCommand,
+    header: object,
+    body: Buffer | undefined,
+    opaque: number,
+    oneWay: boolean,
+    extra: Readonly<Record<string, string>> | undefined,
+  ): void {
+    const out = this.#output()
+    const start = out.length
+    const bodySize = body === undefined ? 0 : body.length
+    try {
+      encodeRequestFrame(out, command, header, { opaque, oneWay, extra, bodySize })
+      this.#requireSize(out.length - start + bodySize)
+    } catch (error) {
+      out.length = start
+      throw error
+    }
+    if (body !== undefined) this.#append(out, body)
+  }
+
+  #requireSize(sizeBytes: number): void {
+    const { maxFrameBytes } = this.limits
+    if (sizeBytes > maxFrameBytes) {
+      throw new FrameTooLarge(`a frame of ${sizeBytes} bytes; ${maxFrameBytes} are allowed`)
     }
   }
 
-  #flushSoon(): void {
-    if (this.#flushing) return
-    this.#flushing = true
-    this.#scheduler.soon(this.#flush)
+  /** Where this turn's frames go; all of them are written together when it ends. */
+  #output(): OutputBuffer {
+    if (!this.#flushing) {
+      this.#flushing = true
+      this.#scheduler.soon(this.#flush)
+    }
+    this.#out ??= this.#shared.take()
+    return this.#out
+  }
+
+  #append(out: OutputBuffer, body: Buffer): void {
+    if (body.length <= COPIED_BODY_BYTES) return out.writeBytes(body)
+    this.#cut(out)
+    this.#ahead.push(body)
+    this.#aheadBytes += body.length
+  }
+
+  /** What was corked since the last cut goes before what follows. */
+  #cut(out: OutputBuffer): void {
+    if (out.length === this.#outFrom) return
+    this.#ahead.push(out.bytes.subarray(this.#outFrom, out.length))
+    this.#aheadBytes += out.length - this.#outFrom
+    this.#outFrom = out.length
   }
 
   readonly #flush = (): void => {
     this.#flushing = false
-    if (!this.#isOpen) return
-    const { length } = this.#out
-    if (length === 0 && this.#ahead.length === 0) return
+    const out = this.#out
+    if (out === undefined || !this.#isOpen) return
     const wire = this.#wire
-    this.lastActive = this.#scheduler.monotonic()
     let accepting = true
-    if (this.#ahead.length > 0) {
-      wire.cork()
-      for (const buffer of this.#ahead) {
-        this.#probe.bytesOut += buffer.length
-        accepting = wire.write(buffer)
-      }
-      this.#ahead = []
-      if (length > 0) accepting = wire.write(this.#out.take())
-      wire.uncork()
+    if (this.#ahead.length === 0) {
+      this.#probe.bytesOut += out.length
+      if (out.length > 0) accepting = wire.write(out.bytes.subarray(0, out.length))
     } else {
-      accepting = wire.write(this.#out.bytes.subarray(0, length))
-      // What the kernel took at once is ours again; otherwise the bytes must stay as they are.
-      if (wire.bufferedBytes === 0) this.#out.clear()
-      else this.#out.take()
+      this.#cut(out)
+      this.#probe.bytesOut += this.#aheadBytes
+      const buffers = this.#ahead
+      this.#ahead = []
+      this.#aheadBytes = 0
+      wire.cork()
+      for (const buffer of buffers) accepting = wire.write(buffer)
+      wire.uncork()
     }
-    this.#probe.bytesOut += length
-    if (!accepting) this.#holdBack()
+    this.#out = undefined
+    this.#outFrom = 0
+    const queued = wire.bufferedBytes
+    if (queued === 0) {
+      // All of it is the kernel's; otherwise the bytes must stay as they are until they are written.
+      this.#shared.give(out)
+      this.lastActive = this.#scheduler.monotonic()
+    } else if (!accepting && this.#accepted) this.#holdBack(queued)
   }
 
-  /** The peer reads more slowly than it asks: ask it for nothing more, and in the end let it go. */
-  #holdBack(): void {
-    const queued = this.#wire.bufferedBytes
-    if (queued > this.limits.maxQueuedBytes) {
-      this.#probe.slowPeers++
-      this.#log.warn('connection closed: the peer does not read its answers', { peer: this.peer, queuedBytes: queued })
-      this.destroy()
-    } else if (queued > this.limits.highWaterBytes && !this.#paused) {
-      this.#paused = true
+  /** The peer reads more slowly than it asks: read nothing more of it, and in the end let it go. */
+  #holdBack(queuedBytes: number): void {
+    if (queuedBytes > this.limits.maxQueuedBytes) {
+      this.#log.warn('connection closed: the peer does not read its answers', { peer: this.peer, queuedBytes })
+      this.#destroy('slowPeers')
+    } else if (queuedBytes > this.limits.highWaterBytes && !this.#heldBack) {
+      this.#heldBack = true
       this.#wire.pause()
     }
   }
 
   #drained(): void {
-    if (!this.#paused) return
-    this.#paused = false
+    this.lastActive = this.#scheduler.monotonic()
+    if (!this.#heldBack) return
+    this.#heldBack = false
     if (!this.#readingStopped) this.#wire.resume()
   }
 
   #receive(chunk: Buffer): void {
+    if (!this.#isOpen) return
     this.lastActive = this.#scheduler.monotonic()
     this.#probe.bytesIn += chunk.length
+    if (!this.#isRemoting) {
+      const foreign = foreignProtocol(chunk, this.limits.maxFrameBytes)
+      if (foreign !== undefined) return this.#refuseFrame(foreign)
+      this.#isRemoting = true
+    }
     try {
       this.#reader.push(chunk, this.#onFrame)
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error
-      this.#probe.badFrames++
-      this.#log.warn('connection closed: not a frame', { peer: this.peer, fault: describeFault(error, chunk) })
-      this.destroy()
+      if (error instanceof FrameError) this.#refuseFrame(error.message)
+      else {
+        this.#log.error('connection closed: a frame could not be read', { peer: this.peer, cause: error })
+        this.#destroy('badFrames')
+      }
     }
+  }
+
+  /** The stream cannot be read on. Frames before the bad one are answered, where the answers are there. */
+  #refuseFrame(fault: string): void {
+    if (!this.#isOpen) return
+    this.#log.warn('connection closed: not a frame', { peer: this.peer, fault })
+    this.#flush()
+    this.#destroy('badFrames')
   }
 
   readonly #onFrame = (frame: Frame): void => {
     if (!this.#isOpen) return
     this.#probe.framesIn++
     if (frame.isResponse) {
-      const pending = this.#pending.get(frame.opaque)
-      if (pending === undefined) this.#probe.lateAnswers++
-      else {
-        this.#pending.delete(frame.opaque)
-        pending.done(undefined, frame)
-      }
+      if (!this.#pending.answer(frame)) this.#probe.lateAnswers++
     } else if (this.#router !== undefined) this.#router.dispatch(this, frame)
-    else if (!frame.isOneWay) {
-      const remark = ` request type ${frame.code} not supported`
-      this.respond(
-        undefined,
-        ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-        frame.opaque,
-        frame.serialize,
-        undefined,
-        undefined,
-        remark,
-        undefined,
-      )
-    }
+    else if (!frame.isOneWay) this.respondUnknown(frame)
   }
 
-  #takeOpaque(): number {
-    const opaque = this.#nextOpaque
-    this.#nextOpaque = opaque === 0x7fff_ffff ? 1 : opaque + 1
-    return opaque
+  /** Nobody serves this code. */
+  respondUnknown({ code, opaque, serialize }: Frame): void {
+    const remark = ` request type ${code} not supported`
+    const refusal = ResponseCode.REQUEST_CODE_NOT_SUPPORTED
+    this.respond(undefined, refusal, opaque, serialize, undefined, undefined, remark, undefined)
   }
 
-  /** One timer for the earliest deadline serves all. */
-  #setTimer(deadline: number): void {
-    if (deadline >= this.#timerDue) return
-    this.#timer?.cancel()
-    this.#timerDue = deadline
-    this.#timer = this.#scheduler.after(Math.max(0, deadline - this.#scheduler.monotonic()), () => this.#expire())
+  #destroy(reason: CloseReason): void {
+    this.#shut(reason, undefined)
+    this.#wire.destroy()
   }
 
-  #expire(): void {
-    this.#timer = undefined
-    this.#timerDue = Number.POSITIVE_INFINITY
-    const now = this.#scheduler.monotonic()
-    let next = Number.POSITIVE_INFINITY
-    for (const [opaque, { deadline, done }] of this.#pending) {
-      if (deadline <= now) {
-        this.#pending.delete(opaque)
-        done(new RequestTimeout(`${this.peer} did not answer in time`), undefined)
-      } else if (deadline < next) next = deadline
-    }
-    if (next !== Number.POSITIVE_INFINITY && this.#isOpen) this.#setTimer(next)
+  #gone(error: Error | undefined): void {
+    this.#linger?.cancel()
+    if (error !== undefined && this.#isOpen) this.#log.debug('connection lost', { peer: this.peer, cause: error })
+    this.#shut(error === undefined ? 'closedByPeer' : 'closedByFault', error)
+    this.#onGone?.(this)
   }
 
-  #closed(error: Error | undefined): void {
+  #shut(reason: CloseReason, cause: Error | undefined): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#timer?.cancel()
-    const failure = new ConnectionClosed(`the connection to ${this.peer} closed`, { cause: error })
-    for (const [opaque, { done }] of this.#pending) {
-      this.#pending.delete(opaque)
-      done(failure, undefined)
+    this.#probe[reason]++
+    this.#out = undefined
+    this.#ahead = []
+    this.#aheadBytes = 0
+    this.#router?.connectionClosed(this)
+    this.#pending.failAll(new ConnectionClosed(`the connection to ${this.peer} closed`, { cause }))
+    for (const listener of [...this.#closeListeners]) {
+      try {
+        listener(this)
+      } catch (fault) {
+        this.#log.error('a close was not taken', { peer: this.peer, cause: fault, stack: (fault as Error)?.stack })
+      }
     }
-    for (const listener of [...this.#closeListeners]) listener(this)
     this.#closeListeners.clear()
   }
 }
 
+/** Keeps nothing of the chunk that the frame lies in. */
 function readAnswer<C extends AnyCommand>(command: C, frame: Frame): Answered<C> {
   let header: Response<C> | undefined
   try {
     header = command.decodeResponse(frame) as Response<C>
-  } catch {
-    header = undefined
+  } catch (error) {
+    if (!(error instanceof BadHeader)) throw error
   }
-  return { code: frame.code, remark: frame.remark, header, body: frame.body }
+  return { code: frame.code, remark: frame.remark, header, body: Buffer.from(frame.body) }
 }
 
 function sizeOf(body: Body | undefined): number {
@@ -409,14 +479,4 @@ function sizeOf(body: Body | undefined): number {
   let size = 0
   for (const part of body) size += part.length
   return size
-}
-
-/** What came instead of a frame, where it can be told. */
-function describeFault(error: FrameError, chunk: Buffer): string {
-  const start = chunk.latin1Slice(0, 8)
-  if (chunk[0] === 0x16 && chunk[1] === 0x03) return 'looks like TLS, which is not served here'
-  if (/^(GET|POST|PUT|HEAD|OPTIONS|DELETE|PRI) /.test(start)) return 'looks like HTTP'
-  if (start.startsWith('PROXY ') || start.startsWith('\r\n\r\n\0'))
-    return 'looks like a PROXY protocol header, which is not served here'
-  return error.message
 }

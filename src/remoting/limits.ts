@@ -4,11 +4,11 @@ export interface RemotingLimits {
   maxFrameBytes: number
   /** Requests of one connection that are being worked on; beyond, SYSTEM_BUSY. Parked ones do not count. */
   maxInFlightPerConnection: number
-  /** The same over all connections of a server. */
+  /** The same over all connections that share a router. */
   maxInFlight: number
-  /** Bytes accepted for a peer and not written, above which nothing more is read from it. */
+  /** Bytes accepted for a peer and not written, above which a server reads nothing more from it. */
   highWaterBytes: number
-  /** The same, above which the peer is too slow and its connection is closed. */
+  /** The same, above which a server closes the connection, and a client asks for nothing more. */
   maxQueuedBytes: number
   /** Neither read nor written for so long: closed. */
   idleMs: number

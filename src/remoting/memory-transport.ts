@@ -3,20 +3,34 @@ import type { Scheduler } from '../base/scheduler.ts'
 import { type Address, formatAddress, type Listener, type Transport, TransportError, type Wire } from './transport.ts'
 
 export interface MemoryTransportOptions {
-  /** Bytes in flight above which `write` returns false. Default 16,384, as Node's sockets. */
+  /** Bytes under way above which `write` returns false. Default 65,536, as Node's sockets. */
   highWaterBytes?: number
-  /** Chunks arrive cut to pieces of at most this many bytes; drawn anew for each piece when a random is given. */
+  /** Chunks arrive cut to pieces of this many bytes, or, with a random, of 1 to this many. */
   sliceBytes?: number
   random?: Random
-  /** Time a chunk is under way, ms. Default none: it arrives in the next turn. */
+  /** All that is there arrives as one chunk, whatever it was written as. */
+  coalesce?: boolean
+  /** Time that bytes are under way, ms; they stay in order. Default none: they arrive in the next turn. */
   delayMs?: number
 }
 
-/** Byte streams inside one process, in order and deterministic; slow, cut and half-open on demand, for tests. */
+/** A way to break one stream, seen from one of its ends. */
+export interface MemoryFaults {
+  /** Both ends are reset, once this end has received so many bytes more; the rest is lost. */
+  cutAfter(bytes: number): void
+  /** Nothing that this end sends arrives any more, not even its close: it vanished without a word. */
+  freeze(): void
+}
+
+/**
+ * Byte streams inside one process: in order, one turn late, and the same from run to run. Written bytes are not copied,
+ * so whoever changes them before they are written is found out.
+ */
 export class MemoryTransport implements Transport {
   readonly #scheduler: Scheduler
   readonly #options: MemoryTransportOptions
   readonly #listeners = new Map<number, (wire: Wire) => void>()
+  readonly #unreachable = new Set<number>()
   readonly #wires = new Set<MemoryWire>()
   #nextPort = 50_000
 
@@ -26,37 +40,52 @@ export class MemoryTransport implements Transport {
   }
 
   async listen(address: Address, onWire: (wire: Wire) => void): Promise<Listener> {
+    const { host } = address
     const port = address.port === 0 ? this.#nextPort++ : address.port
     if (this.#listeners.has(port)) {
-      throw new TransportError(
-        `port ${port} on ${address.host} is in use by another process; stop it or choose another port`,
-        'EADDRINUSE',
-      )
+      const fault = `port ${port} on ${host} is in use by another process; stop it or choose another port`
+      throw new TransportError(fault, 'EADDRINUSE')
     }
     this.#listeners.set(port, onWire)
     return {
-      address: { host: address.host, port },
+      address: { host, port },
       close: async () => {
-        this.#listeners.delete(port)
+        if (this.#listeners.get(port) === onWire) this.#listeners.delete(port)
       },
     }
   }
 
-  async connect(address: Address, _timeoutMs = 0): Promise<Wire> {
+  async connect(address: Address, timeoutMs: number): Promise<Wire> {
+    if (this.#unreachable.has(address.port)) {
+      await this.#scheduler.sleep(timeoutMs)
+      throw new TransportError(`${formatAddress(address)} does not answer`, 'ETIMEDOUT')
+    }
+    // A turn passes, as on a network: who connects at the same time is waiting then.
+    await new Promise<void>((resolve) => this.#scheduler.defer(resolve))
     const onWire = this.#listeners.get(address.port)
     if (onWire === undefined) throw new TransportError(`nothing listens on ${formatAddress(address)}`, 'ECONNREFUSED')
     const near = { host: '127.0.0.1', port: this.#nextPort++ }
     const far = { host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port }
-    const client = new MemoryWire(this.#scheduler, this.#options, near, far)
-    const server = new MemoryWire(this.#scheduler, this.#options, far, near)
-    client.peer = server
-    server.peer = client
-    for (const wire of [client, server]) {
-      this.#wires.add(wire)
-      wire.forget = () => this.#wires.delete(wire)
-    }
+    const [client, server] = MemoryWire.pair(this.#scheduler, this.#options, near, far, (wire) =>
+      this.#wires.delete(wire),
+    )
+    this.#wires.add(client).add(server)
     onWire(server)
     return client
+  }
+
+  /** Packets to this port get lost: nobody answers, not even to refuse. */
+  makeUnreachable(port: number): void {
+    this.#unreachable.add(port)
+  }
+
+  makeReachable(port: number): void {
+    this.#unreachable.delete(port)
+  }
+
+  /** Ends of open streams, in the order of their making, the connecting one of a pair first. */
+  get ends(): readonly (Wire & MemoryFaults)[] {
+    return [...this.#wires]
   }
 
   /** Breaks every open stream, as a network does. */
@@ -66,41 +95,63 @@ export class MemoryTransport implements Transport {
 
   /** Peers vanish without a word: nothing arrives any more, nothing closes. */
   freezeAll(): void {
-    for (const wire of this.#wires) wire.frozen = true
+    for (const wire of this.#wires) wire.freeze()
   }
 }
 
-class MemoryWire implements Wire {
+class MemoryWire implements Wire, MemoryFaults {
   readonly local: Address
   readonly remote: Address
-  peer: MemoryWire | undefined
-  frozen = false
-  forget: () => void = () => {}
   readonly #scheduler: Scheduler
+  readonly #options: MemoryTransportOptions
   readonly #highWaterBytes: number
-  readonly #sliceBytes: number
-  readonly #random: Random | undefined
-  readonly #delayMs: number
+  readonly #forget: (wire: MemoryWire) => void
+  #peer!: MemoryWire
   /** Written by the peer, not read yet. */
   #incoming: Buffer[] = []
+  /** Of the peer's, still under way. */
+  #underWay = 0
+  /** Written here, not read by the peer yet. */
   #bufferedBytes = 0
+  #cutAfter = Number.POSITIVE_INFINITY
   #overfull = false
   #paused = false
-  #closed = false
+  #frozen = false
   #ended = false
+  #closed = false
   #delivering = false
+  #failure: Error | undefined
   #dataListener: ((chunk: Buffer) => void) | undefined
   #drainListener: (() => void) | undefined
   #closeListener: ((error: Error | undefined) => void) | undefined
 
-  constructor(scheduler: Scheduler, options: MemoryTransportOptions, local: Address, remote: Address) {
+  constructor(
+    scheduler: Scheduler,
+    options: MemoryTransportOptions,
+    local: Address,
+    remote: Address,
+    forget: (wire: MemoryWire) => void,
+  ) {
     this.#scheduler = scheduler
-    this.#highWaterBytes = options.highWaterBytes ?? 16_384
-    this.#sliceBytes = options.sliceBytes ?? Number.POSITIVE_INFINITY
-    this.#random = options.random
-    this.#delayMs = options.delayMs ?? 0
+    this.#options = options
+    this.#highWaterBytes = options.highWaterBytes ?? 65_536
+    this.#forget = forget
     this.local = local
     this.remote = remote
+  }
+
+  static pair(
+    scheduler: Scheduler,
+    options: MemoryTransportOptions,
+    near: Address,
+    far: Address,
+    forget: (wire: MemoryWire) => void,
+  ): [MemoryWire, MemoryWire] {
+    const client = new MemoryWire(scheduler, options, near, far, forget)
+    const server = new MemoryWire(scheduler, options, far, near, forget)
+    client.#peer = server
+    server.#peer = client
+    return [client, server]
   }
 
   get bufferedBytes(): number {
@@ -110,15 +161,9 @@ class MemoryWire implements Wire {
   write(bytes: Buffer): boolean {
     if (this.#closed || this.#ended) return true
     this.#bufferedBytes += bytes.length
-    const copy = Buffer.from(bytes)
-    const arrive = (): void => {
-      if (this.frozen || this.peer === undefined) return
-      this.peer.#incoming.push(copy)
-      this.peer.#deliverSoon()
-    }
-    if (this.#delayMs > 0) this.#scheduler.after(this.#delayMs, arrive)
-    else arrive()
-    if (this.#bufferedBytes <= this.#highWaterBytes) return true
+    this.#peer.#underWay++
+    this.#later(() => this.#peer.#arrive(bytes))
+    if (this.#bufferedBytes < this.#highWaterBytes) return true
     this.#overfull = true
     return false
   }
@@ -138,6 +183,7 @@ class MemoryWire implements Wire {
 
   onClose(listener: (error: Error | undefined) => void): void {
     this.#closeListener = listener
+    if (this.#closed) listener(this.#failure)
   }
 
   pause(): void {
@@ -152,29 +198,45 @@ class MemoryWire implements Wire {
   end(): void {
     if (this.#ended || this.#closed) return
     this.#ended = true
-    this.#finish()
+    this.#later(() => this.#peer.#deliverSoon())
   }
 
   destroy(): void {
     this.#close(undefined)
-    if (this.peer !== undefined) this.peer.#peerGone(undefined)
+    this.#later(() => {
+      if (!this.#frozen) this.#peer.#close(undefined)
+    })
   }
 
   cut(): void {
-    const error = Object.assign(new Error('the connection was cut'), { code: 'ECONNRESET' })
+    const error = Object.assign(new Error('the connection was reset'), { code: 'ECONNRESET' })
     this.#close(error)
-    if (this.peer !== undefined) this.peer.#close(error)
+    this.#peer.#close(error)
+  }
+
+  cutAfter(bytes: number): void {
+    this.#cutAfter = bytes
+  }
+
+  freeze(): void {
+    this.#frozen = true
+  }
+
+  #later(callback: () => void): void {
+    const { delayMs = 0 } = this.#options
+    if (delayMs > 0) this.#scheduler.after(delayMs, callback)
+    else callback()
+  }
+
+  #arrive(bytes: Buffer): void {
+    this.#underWay--
+    if (this.#closed || this.#peer.#frozen) return
+    this.#incoming.push(bytes)
+    this.#deliverSoon()
   }
 
   #deliverSoon(): void {
-    if (
-      this.#delivering ||
-      this.#paused ||
-      this.#closed ||
-      this.#dataListener === undefined ||
-      this.#incoming.length === 0
-    )
-      return
+    if (this.#delivering || this.#paused || this.#closed) return
     this.#delivering = true
     this.#scheduler.defer(() => {
       this.#delivering = false
@@ -183,43 +245,54 @@ class MemoryWire implements Wire {
   }
 
   #deliver(): void {
+    if (this.#dataListener === undefined) return
+    if (this.#options.coalesce === true && this.#incoming.length > 1) this.#incoming = [Buffer.concat(this.#incoming)]
     while (this.#incoming.length > 0 && !this.#paused && !this.#closed) {
-      const first = this.#incoming[0]!
-      const most = this.#random === undefined ? this.#sliceBytes : 1 + this.#random.below(this.#sliceBytes)
-      const chunk = first.length <= most ? first : first.subarray(0, most)
-      if (chunk === first) this.#incoming.shift()
-      else this.#incoming[0] = first.subarray(most)
-      if (this.peer !== undefined) this.peer.#arrived(chunk.length)
-      this.#dataListener!(chunk)
+      const chunk = this.#nextChunk()
+      this.#cutAfter -= chunk.length
+      if (chunk.length > 0) this.#dataListener(chunk)
+      this.#peer.#taken(chunk.length)
+      if (this.#cutAfter <= 0) return this.cut()
     }
-    if (this.#incoming.length === 0 && this.peer !== undefined && this.peer.#ended) this.peer.#finish()
+    this.#seeEnd()
   }
 
-  #arrived(bytes: number): void {
+  #nextChunk(): Buffer {
+    const { sliceBytes = Number.POSITIVE_INFINITY, random } = this.#options
+    const first = this.#incoming[0]!
+    const slice =
+      random === undefined || sliceBytes === Number.POSITIVE_INFINITY ? sliceBytes : 1 + random.below(sliceBytes)
+    const most = Math.min(slice, this.#cutAfter)
+    if (first.length <= most) return this.#incoming.shift()!
+    this.#incoming[0] = first.subarray(most)
+    return first.subarray(0, most)
+  }
+
+  /** The peer has read what was written here. */
+  #taken(bytes: number): void {
     this.#bufferedBytes -= bytes
-    if (this.#overfull && this.#bufferedBytes === 0) {
-      this.#overfull = false
-      this.#drainListener?.()
-    }
+    if (!this.#overfull || this.#bufferedBytes > 0 || this.#closed) return
+    this.#overfull = false
+    this.#drainListener?.()
   }
 
-  /** Both sides close once what was written has arrived. */
-  #finish(): void {
-    if (this.#bufferedBytes > 0) return
-    this.#scheduler.defer(() => {
-      this.#close(undefined)
-      if (this.peer !== undefined) this.peer.#close(undefined)
-    })
-  }
-
-  #peerGone(error: Error | undefined): void {
-    this.#scheduler.defer(() => this.#close(error))
+  /** The peer's end is seen after all its bytes; then this side ends too, and with both ended the stream is gone. */
+  #seeEnd(): void {
+    const peer = this.#peer
+    const isRead = this.#incoming.length === 0 && this.#underWay === 0
+    if (this.#closed || this.#paused || !peer.#ended || peer.#frozen || !isRead) return
+    if (!this.#ended) return this.end()
+    if (peer.#incoming.length > 0 || peer.#underWay > 0) return
+    this.#close(undefined)
+    if (!this.#frozen) peer.#close(undefined)
   }
 
   #close(error: Error | undefined): void {
     if (this.#closed) return
     this.#closed = true
-    this.forget()
+    this.#failure = error
+    this.#incoming = []
+    this.#forget(this)
     this.#closeListener?.(error)
   }
 }

@@ -7,12 +7,19 @@ class TcpWire implements Wire {
   readonly remote: Address
   readonly local: Address
   readonly #socket: Socket
+  #failure: Error | undefined
+  #closeListener: ((error: Error | undefined) => void) | undefined
 
   constructor(socket: Socket) {
     this.#socket = socket
     this.remote = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 }
     this.local = { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 }
     socket.setNoDelay(true)
+    // From the first moment on: an error that nobody listens to would end the process.
+    socket.on('error', (error) => {
+      this.#failure = error
+    })
+    socket.once('close', () => this.#closeListener?.(this.#failure))
   }
 
   get bufferedBytes(): number {
@@ -40,14 +47,8 @@ class TcpWire implements Wire {
   }
 
   onClose(listener: (error: Error | undefined) => void): void {
-    let failure: Error | undefined
-    this.#socket.on('error', (error) => {
-      failure = error
-    })
-    // The peer will send nothing more, so it waits for no answer either.
-    this.#socket.on('end', () => this.#socket.end())
-    this.#socket.once('close', () => listener(failure))
-    if (this.#socket.destroyed) listener(undefined)
+    this.#closeListener = listener
+    if (this.#socket.closed) listener(this.#failure)
   }
 
   pause(): void {
@@ -67,13 +68,13 @@ class TcpWire implements Wire {
   }
 }
 
-/** TCP of the machine. */
+/** TCP of the machine: no delay, no keep-alive, both as Java sets them; a peer that ends its half ends ours. */
 export const tcpTransport: Transport = {
   listen(address, onWire) {
     return new Promise((resolve, reject) => {
-      const server: Server = createServer({ noDelay: true, pauseOnConnect: false }, (socket) => {
+      const server: Server = createServer({ noDelay: true, keepAlive: false, allowHalfOpen: false }, (socket) => {
         // A peer that is gone before it was accepted has no address any more.
-        if (socket.remoteAddress === undefined) socket.destroy()
+        if (socket.remoteAddress === undefined) socket.on('error', () => {}).destroy()
         else onWire(new TcpWire(socket))
       })
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(address, error)))
@@ -89,20 +90,21 @@ export const tcpTransport: Transport = {
 
   connect(address, timeoutMs) {
     return new Promise((resolve, reject) => {
-      const socket = new Socket()
+      const socket = new Socket({ allowHalfOpen: false })
       const fail = (error: NodeJS.ErrnoException): void => {
         socket.destroy()
         reject(connectError(address, error))
       }
       socket.once('error', fail)
       socket.setTimeout(timeoutMs, () =>
-        fail(Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: 'ETIMEDOUT' })),
+        fail(Object.assign(new Error(`not connected within ${timeoutMs} ms`), { code: 'ETIMEDOUT' })),
       )
       socket.connect({ host: address.host, port: address.port, autoSelectFamily: true }, () => {
         socket.setTimeout(0)
         socket.removeAllListeners('timeout')
+        const wire = new TcpWire(socket)
         socket.removeListener('error', fail)
-        resolve(new TcpWire(socket))
+        resolve(wire)
       })
     })
   },
@@ -118,48 +120,61 @@ class TcpListener implements Listener {
   }
 
   close(): Promise<void> {
-    // Resolves when listening has stopped; Node's own callback would wait for every open wire.
+    // Listening stops at once; Node's own callback would wait for every open wire.
     this.#server.close(() => {})
     return Promise.resolve()
   }
 }
 
 /** IPv4 as it is, where Node reports it mapped into IPv6. */
-function plainHost(host: string | undefined): string {
-  return host === undefined ? '' : host.startsWith('::ffff:') ? host.slice(7) : host
+export function plainHost(host: string | undefined): string {
+  if (host === undefined) return ''
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(host) ? host.slice(7) : host
 }
 
 function listenError(address: Address, error: NodeJS.ErrnoException): TransportError {
   const where = formatAddress(address)
-  switch (error.code) {
+  const code = error.code ?? 'EUNKNOWN'
+  return new TransportError(listenFault(address, code) ?? `cannot listen on ${where}: ${error.message}`, code, error)
+}
+
+function listenFault(address: Address, code: string): string | undefined {
+  const { host, port } = address
+  switch (code) {
     case 'EADDRINUSE':
-      return new TransportError(
-        `port ${address.port} on ${address.host} is in use by another process; stop it or choose another port`,
-        error.code,
-        error,
-      )
+      return `port ${port} on ${host} is in use by another process; stop it or choose another port`
     case 'EACCES':
-      return new TransportError(`no permission to listen on ${where}; ports below 1024 need one`, error.code, error)
+      return `no permission to listen on ${formatAddress(address)}; ports below 1024 need one`
     case 'EADDRNOTAVAIL':
-      return new TransportError(`${address.host} is no address of this machine`, error.code, error)
+      return `${host} is no address of this machine`
     case 'ENOTFOUND':
-      return new TransportError(`${address.host} is no known host`, error.code, error)
+    case 'EAI_AGAIN':
+      return `${host} is no known host`
     default:
-      return new TransportError(`cannot listen on ${where}: ${error.message}`, error.code ?? 'EUNKNOWN', error)
+      return undefined
   }
 }
 
 function connectError(address: Address, error: NodeJS.ErrnoException): TransportError {
   const where = formatAddress(address)
   const code = error.code ?? 'EUNKNOWN'
+  return new TransportError(connectFault(address, code) ?? `cannot connect to ${where}: ${error.message}`, code, error)
+}
+
+function connectFault(address: Address, code: string): string | undefined {
+  const where = formatAddress(address)
   switch (code) {
     case 'ECONNREFUSED':
-      return new TransportError(`nothing listens on ${where}`, code, error)
+      return `nothing listens on ${where}`
     case 'ENOTFOUND':
-      return new TransportError(`${address.host} is no known host`, code, error)
+    case 'EAI_AGAIN':
+      return `${address.host} is no known host`
     case 'ETIMEDOUT':
-      return new TransportError(`${where} does not answer: ${error.message}`, code, error)
+      return `${where} does not answer`
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return `no way leads to ${where}`
     default:
-      return new TransportError(`cannot connect to ${where}: ${error.message}`, code, error)
+      return undefined
   }
 }
