@@ -313,6 +313,7 @@ describe('what operators are warned of', () => {
     const broker = await startSimulatedBroker()
     const [a, twin] = [await broker.connect(), await broker.connect()]
     await beat(a, { clientId: 'same' })
+    told(a)
     await beat(twin, { clientId: 'same' })
     assert.equal(told(a), 1)
     assert.deepEqual(await memberIds(a), ['same', 'same'], 'told of a change, a client asks who is there')
