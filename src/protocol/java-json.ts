@@ -18,10 +18,11 @@ export type JsonObject = Record<string, unknown>
  * Parses a document. Objects have no prototype, so a key such as `__proto__` is data. Object-literal keys come as their
  * text. Integers beyond 2^53 saturate; empty text is undefined.
  *
+ * @param maxValues refuses documents of more values than this, before they have taken much time
  * @throws JavaJsonError
  */
-export function parseJavaJson(text: string): unknown {
-  const parser = new Parser(text)
+export function parseJavaJson(text: string, maxValues: number = Number.POSITIVE_INFINITY): unknown {
+  const parser = new Parser(text, maxValues)
   return parser.document()
 }
 
@@ -37,10 +38,13 @@ export function isObject(value: unknown): value is JsonObject {
 
 class Parser {
   readonly #text: string
+  readonly #maxValues: number
+  #values = 0
   #at = 0
 
-  constructor(text: string) {
+  constructor(text: string, maxValues: number) {
     this.#text = text
+    this.#maxValues = maxValues
   }
 
   document(): unknown {
@@ -54,6 +58,7 @@ class Parser {
 
   #value(depth: number): unknown {
     if (depth > MAX_DEPTH) throw this.#error(`deeper than ${MAX_DEPTH}`)
+    if (++this.#values > this.#maxValues) throw this.#error(`more than ${this.#maxValues} values`)
     const char = this.#text[this.#at]
     switch (char) {
       case '{':

@@ -233,13 +233,7 @@ export class Connection {
   close(reason: string): void {
     if (!this.#isOpen) return
     this.#log.debug('connection closed', { peer: this.peer, reason })
-    this.#flush()
-    if (!this.#isOpen) return
-    this.#shut('closedHere', undefined)
-    this.#wire.end()
-    // Unread bytes would turn the end into a reset, which takes the last answers from the peer.
-    this.#wire.resume()
-    this.#linger = this.#scheduler.after(LINGER_MS, () => this.#wire.destroy())
+    this.#end('closedHere')
   }
 
   /** Closes now: the peer was silent too long, and may be gone without a word. */
@@ -410,8 +404,7 @@ export class Connection {
   #refuseFrame(fault: string): void {
     if (!this.#isOpen) return
     this.#log.warn('connection closed: not a frame', { peer: this.peer, fault })
-    this.#flush()
-    this.#destroy('badFrames')
+    this.#end('badFrames')
   }
 
   readonly #onFrame = (frame: Frame): void => {
@@ -428,6 +421,16 @@ export class Connection {
     const remark = ` request type ${code} not supported`
     const refusal = ResponseCode.REQUEST_CODE_NOT_SUPPORTED
     this.respond(undefined, refusal, opaque, serialize, undefined, undefined, remark, undefined)
+  }
+
+  #end(reason: CloseReason): void {
+    this.#flush()
+    if (!this.#isOpen) return
+    this.#shut(reason, undefined)
+    this.#linger = this.#scheduler.after(LINGER_MS, () => this.#wire.destroy())
+    this.#wire.end()
+    // Unread bytes would turn the end into a reset, which takes the last answers from the peer.
+    this.#wire.resume()
   }
 
   #destroy(reason: CloseReason): void {

@@ -18,7 +18,7 @@ export function foreignProtocol(first: Buffer, maxFrameBytes: number): string | 
   // A frame begins with the high byte of its length.
   if (byte === undefined || byte <= (maxFrameBytes - 4) >>> 24) return undefined
   if (byte === TLS_HANDSHAKE) return 'looks like TLS, which is not served here'
-  const text = first.latin1Slice(0, 16)
+  const text = first.toString('latin1', 0, 16)
   if (HTTP_METHODS.some((method) => beginAlike(method, text))) return 'looks like HTTP'
   if (beginAlike(PROXY_V1, text) || beginAlike(PROXY_V2, text)) {
     return 'looks like a PROXY protocol header, which is not served here'
