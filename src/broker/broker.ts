@@ -16,7 +16,7 @@ import type { OffsetTable } from './offsets.ts'
 import type { ProducerRegistry } from './producers.ts'
 import type { BrokerDescription } from './registration.ts'
 import type { BrokerSettings } from './settings.ts'
-import type { Rates, Stats } from './stats.ts'
+import type { Stats } from './stats.ts'
 import type { TopicTable } from './topics.ts'
 
 export interface BrokerParts {
@@ -37,8 +37,6 @@ export interface BrokerParts {
   longPoll: LongPoll
   stats: Stats
   counts: Counts
-  rates: { put: Rates; found: Rates; missed: Rates; total: Rates; transferred: Rates }
-  day: { putYesterday: number; putToday: number; getYesterday: number; getToday: number }
   uniqueIds: UniqueIds
   bornHosts: BornHosts
   memoryBytes: number
@@ -66,8 +64,6 @@ export class Broker {
   readonly longPoll: LongPoll
   readonly stats: Stats
   readonly counts: Counts
-  readonly rates: BrokerParts['rates']
-  readonly day: BrokerParts['day']
   readonly uniqueIds: UniqueIds
   readonly bornHosts: BornHosts
   readonly startedAtMs: number
@@ -97,8 +93,6 @@ export class Broker {
     this.longPoll = parts.longPoll
     this.stats = parts.stats
     this.counts = parts.counts
-    this.rates = parts.rates
-    this.day = parts.day
     this.uniqueIds = parts.uniqueIds
     this.bornHosts = parts.bornHosts
     this.startedAtMs = parts.scheduler.now()
@@ -134,7 +128,7 @@ export class Broker {
   }
 
   connectionLost(connection: Connection): void {
-    this.longPoll.connectionLost(connection)
+    this.longPoll.connectionLost()
     this.consumers.connectionLost(connection)
     this.producers.connectionLost(connection)
   }

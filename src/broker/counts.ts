@@ -1,6 +1,8 @@
+import type { Probe } from '../base/probe.ts'
+import type { Scheduler, Timer } from '../base/scheduler.ts'
 import type { Stats } from './stats.ts'
 
-export interface CountsProbe {
+export interface CountsProbe extends Probe {
   putMessages: number
   putBytes: number
   putFailures: number
@@ -10,30 +12,69 @@ export interface CountsProbe {
   getMissed: number
 }
 
-interface QueueCount {
+interface Count {
+  /** Requests: a batch is one. */
+  times: number
   messages: number
   bytes: number
 }
 
-/** Seconds-old sums per topic and group, so that counting a message costs a map look-up and two additions. */
+const newCount = (): Count => ({ times: 0, messages: 0, bytes: 0 })
+
+export function countsProbe(): CountsProbe {
+  return {
+    putMessages: 0,
+    putBytes: 0,
+    putFailures: 0,
+    getMessages: 0,
+    getBytes: 0,
+    getFound: 0,
+    getMissed: 0,
+  }
+}
+
+const SECOND_MS = 1_000
+
+/** Sums per topic and group, a second old at most, so that counting a message costs a map look-up and two additions. */
 export class Counts {
   readonly probe: CountsProbe
+  /** Messages put and got until the last two midnights, local time. */
+  readonly midnights: { putYesterday: number; putToday: number; getYesterday: number; getToday: number } = {
+    putYesterday: 0,
+    putToday: 0,
+    getYesterday: 0,
+    getToday: 0,
+  }
+  readonly #scheduler: Scheduler
   readonly #stats: Stats
   readonly #clusterName: string
-  readonly #puts = new Map<string, QueueCount>()
-  readonly #gets = new Map<string, Map<string, QueueCount>>()
+  readonly #puts = new Map<string, Count>()
+  readonly #gets = new Map<string, Map<string, Count>>()
+  readonly #timer: Timer
+  #date: string
 
-  constructor(stats: Stats, probe: CountsProbe, clusterName: string) {
+  constructor(scheduler: Scheduler, stats: Stats, probe: CountsProbe, clusterName: string) {
+    this.#scheduler = scheduler
     this.#stats = stats
     this.probe = probe
     this.#clusterName = clusterName
+    this.#date = this.#today()
+    this.#timer = scheduler.every(SECOND_MS, () => {
+      this.settle()
+      if (this.#date !== this.#today()) this.#midnight()
+    })
   }
 
-  put(topic: string, _queueId: number, messages: number, sizeBytes: number): void {
+  close(): void {
+    this.#timer.cancel()
+  }
+
+  put(topic: string, messages: number, sizeBytes: number): void {
     this.probe.putMessages += messages
     this.probe.putBytes += sizeBytes
     let count = this.#puts.get(topic)
-    if (count === undefined) this.#puts.set(topic, (count = { messages: 0, bytes: 0 }))
+    if (count === undefined) this.#puts.set(topic, (count = newCount()))
+    count.times++
     count.messages += messages
     count.bytes += sizeBytes
   }
@@ -42,7 +83,7 @@ export class Counts {
     this.probe.putFailures++
   }
 
-  get(topic: string, group: string, _queueId: number, messages: number, sizeBytes: number): void {
+  get(topic: string, group: string, messages: number, sizeBytes: number): void {
     if (messages === 0) {
       this.probe.getMissed++
       return
@@ -53,30 +94,48 @@ export class Counts {
     let groups = this.#gets.get(topic)
     if (groups === undefined) this.#gets.set(topic, (groups = new Map()))
     let count = groups.get(group)
-    if (count === undefined) groups.set(group, (count = { messages: 0, bytes: 0 }))
+    if (count === undefined) groups.set(group, (count = newCount()))
+    count.times++
     count.messages += messages
     count.bytes += sizeBytes
   }
 
   /** Hands what was counted to the statistics; called once a second. */
   settle(): void {
-    let puts = 0
-    let gets = 0
-    for (const [topic, { messages, bytes }] of this.#puts) {
-      this.#stats.add('TOPIC_PUT_NUMS', topic, messages)
-      this.#stats.add('TOPIC_PUT_SIZE', topic, bytes)
-      puts += messages
+    const stats = this.#stats
+    const puts = newCount()
+    const gets = newCount()
+    for (const [topic, { times, messages, bytes }] of this.#puts) {
+      stats.add('TOPIC_PUT_NUMS', topic, messages, times)
+      stats.add('TOPIC_PUT_SIZE', topic, bytes, times)
+      puts.messages += messages
+      puts.times += times
     }
     for (const [topic, groups] of this.#gets) {
-      for (const [group, { messages, bytes }] of groups) {
-        this.#stats.add('GROUP_GET_NUMS', `${topic}@${group}`, messages)
-        this.#stats.add('GROUP_GET_SIZE', `${topic}@${group}`, bytes)
-        gets += messages
+      for (const [group, { times, messages, bytes }] of groups) {
+        const key = `${topic}@${group}`
+        stats.add('GROUP_GET_NUMS', key, messages, times)
+        stats.add('GROUP_GET_SIZE', key, bytes, times)
+        gets.messages += messages
+        gets.times += times
       }
     }
-    if (puts > 0) this.#stats.add('BROKER_PUT_NUMS', this.#clusterName, puts)
-    if (gets > 0) this.#stats.add('BROKER_GET_NUMS', this.#clusterName, gets)
+    if (puts.times > 0) stats.add('BROKER_PUT_NUMS', this.#clusterName, puts.messages, puts.times)
+    if (gets.times > 0) stats.add('BROKER_GET_NUMS', this.#clusterName, gets.messages, gets.times)
     this.#puts.clear()
     this.#gets.clear()
+  }
+
+  #midnight(): void {
+    const { midnights, probe } = this
+    midnights.putYesterday = midnights.putToday
+    midnights.getYesterday = midnights.getToday
+    midnights.putToday = probe.putMessages
+    midnights.getToday = probe.getMessages
+    this.#date = this.#today()
+  }
+
+  #today(): string {
+    return new Date(this.#scheduler.now()).toDateString()
   }
 }

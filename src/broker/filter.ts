@@ -2,6 +2,10 @@ import type { SubscriptionData } from '../protocol/bodies.ts'
 import { javaHashCode } from '../protocol/java-hash.ts'
 import type { MessageFilter } from '../store/message-store.ts'
 
+const ALL = '*'
+/** Expressions of pulls that bring their own, remembered at once; a group uses one. */
+const REMEMBERED = 1_024
+
 /** Matches hashes of tags, as consume queue entries carry them; clients compare the tags themselves. */
 export class TagFilter implements MessageFilter {
   readonly matchesRecord = undefined
@@ -12,46 +16,63 @@ export class TagFilter implements MessageFilter {
   }
 
   matchesTagsCode(low: number, _high: number): boolean {
-    return this.#hashes.has(low | 0)
+    return this.#hashes.has(low)
   }
 }
 
-/** undefined: everything matches. */
-export function filterOf(subscription: Pick<SubscriptionData, 'subString' | 'codeSet'>): MessageFilter | undefined {
-  if (subscription.subString === '*' || subscription.codeSet.length === 0) return undefined
-  return new TagFilter(subscription.codeSet)
+/** The filters of subscriptions, made once for each and not once for each pull. */
+export class TagFilters {
+  readonly #bySubscription = new WeakMap<SubscriptionData, TagFilter>()
+  readonly #byExpression = new Map<string, TagFilter>()
+
+  /** undefined: everything matches. */
+  of(subscription: SubscriptionData): MessageFilter | undefined {
+    const { subString, codeSet } = subscription
+    if (subString === ALL || subString === '') return undefined
+    let filter = this.#bySubscription.get(subscription)
+    if (filter === undefined) {
+      // Clients send the hashes; one that does not is helped.
+      filter = new TagFilter(codeSet.length > 0 ? codeSet : tagsOf(subString).map(javaHashCode))
+      this.#bySubscription.set(subscription, filter)
+    }
+    return filter
+  }
+
+  /** @returns `none` when the expression names no tag; undefined: everything matches */
+  ofExpression(expression: string | undefined): MessageFilter | undefined | 'none' {
+    if (expression === undefined || expression === '' || expression === ALL) return undefined
+    let filter = this.#byExpression.get(expression)
+    if (filter === undefined) {
+      const tags = tagsOf(expression)
+      if (tags.length === 0) return 'none'
+      filter = new TagFilter(tags.map(javaHashCode))
+      if (this.#byExpression.size >= REMEMBERED) this.#byExpression.clear()
+      this.#byExpression.set(expression, filter)
+    }
+    return filter
+  }
 }
 
-/** A subscription from its expression. @returns undefined when the expression is none */
+/** A subscription from its expression. @returns undefined when the expression names no tag */
 export function parseSubscription(
   topic: string,
   expression: string | undefined,
   subVersion: number,
 ): SubscriptionData | undefined {
-  const subString = expression === undefined || expression === '' ? '*' : expression
-  const data: SubscriptionData = {
-    classFilterMode: false,
-    topic,
-    subString,
-    tagsSet: [],
-    codeSet: [],
-    subVersion,
-    expressionType: 'TAG',
-  }
-  if (subString === '*') return data
-  const tags = new Set(
-    subString
-      .split('||')
-      .map((tag) => tag.trim())
-      .filter((tag) => tag !== ''),
-  )
-  if (tags.size === 0) return undefined
-  data.tagsSet = [...tags]
-  data.codeSet = data.tagsSet.map(javaHashCode)
-  return data
+  const subString = expression === undefined || expression === '' ? ALL : expression
+  const tagsSet = subString === ALL ? [] : tagsOf(subString)
+  if (subString !== ALL && tagsSet.length === 0) return undefined
+  const codeSet = tagsSet.map(javaHashCode)
+  return { classFilterMode: false, topic, subString, tagsSet, codeSet, subVersion, expressionType: 'TAG' }
 }
 
 /** TAG, in whatever way a client leaves it out. */
 export function isTagType(expressionType: string | undefined): boolean {
   return expressionType === undefined || expressionType === '' || expressionType === 'TAG'
+}
+
+/** `a || b` */
+function tagsOf(expression: string): string[] {
+  const tags = expression.split('||').map((tag) => tag.trim())
+  return [...new Set(tags)].filter((tag) => tag !== '')
 }

@@ -4,16 +4,18 @@ import type { Log } from '../base/log.ts'
 import type { Probes } from '../base/probe.ts'
 import type { Random } from '../base/random.ts'
 import type { Scheduler } from '../base/scheduler.ts'
+import { SettingsError } from '../base/settings.ts'
 import { UniqueIds } from '../protocol/message-id.ts'
 import { RemotingClient } from '../remoting/client.ts'
+import type { Connection } from '../remoting/connection.ts'
 import type { RemotingLimits } from '../remoting/limits.ts'
-import { Router } from '../remoting/router.ts'
+import { type Route, Router } from '../remoting/router.ts'
 import { listen, type RemotingServer } from '../remoting/server.ts'
 import type { Address, Transport } from '../remoting/transport.ts'
 import { openStore } from '../store/message-store.ts'
 import { Broker } from './broker.ts'
 import { ConsumerRegistry } from './consumers.ts'
-import { Counts } from './counts.ts'
+import { Counts, countsProbe } from './counts.ts'
 import { GroupTable } from './groups.ts'
 import { addressBytes, BornHosts } from './hosts.ts'
 import { QueueLocks } from './locks.ts'
@@ -23,7 +25,7 @@ import { ProducerRegistry } from './producers.ts'
 import { Registration } from './registration.ts'
 import { fastRoutes, routes } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
-import { Rates, Stats } from './stats.ts'
+import { Stats } from './stats.ts'
 import { TopicTable } from './topics.ts'
 
 export interface BrokerOptions {
@@ -36,10 +38,14 @@ export interface BrokerOptions {
   disk: Disk
 }
 
+interface Served {
+  server: RemotingServer
+  router: Router
+}
+
 /** Ports beside the main one: the fast port below, replication above. */
 const FAST_PORT_OFFSET = -2
 const HA_PORT_OFFSET = 1
-const SECOND_MS = 1_000
 
 /** A broker that serves. */
 export class RunningBroker implements AsyncDisposable {
@@ -70,12 +76,13 @@ export class RunningBroker implements AsyncDisposable {
   }
 }
 
-/** @throws TransportError, StoreLocked, StoreCorrupt, StoreRefused, DiskError */
+/** @throws SettingsError, TransportError, StoreLocked, StoreCorrupt, StoreRefused, DiskError */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const { settings, scheduler, random, probes, transport, disk } = options
   const log = options.log.with({ role: 'broker' })
   await using opened = new AsyncDisposableStack() // should a later step throw, earlier ones close
 
+  refuseReplica(settings)
   const advertisedHost = advertised(settings)
   // Every record names it, so it must be known before the store is opened.
   const port = settings.listenPort === 0 ? await freePort(transport, settings.bindAddress) : settings.listenPort
@@ -86,6 +93,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   opened.defer(() => store.close())
   const tables = { settings, disk, root, scheduler, log }
   const topics = new TopicTable(tables)
+  opened.defer(() => topics.close())
   const groups = new GroupTable(tables)
   opened.defer(() => groups.close())
   const offsets = new OffsetTable(tables)
@@ -93,18 +101,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const stats = new Stats(scheduler)
   opened.defer(() => stats.close())
   const counts = new Counts(
+    scheduler,
     stats,
-    probes.register('broker.messages', {
-      putMessages: 0,
-      putBytes: 0,
-      putFailures: 0,
-      getMessages: 0,
-      getBytes: 0,
-      getFound: 0,
-      getMissed: 0,
-    }),
+    probes.register('broker.messages', countsProbe()),
     settings.brokerClusterName,
   )
+  opened.defer(() => counts.close())
   const consumers = new ConsumerRegistry({
     scheduler,
     log,
@@ -135,31 +137,6 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   store.onArrival((topic, queueId, queueOffset, tagsLow, tagsHigh) =>
     longPoll.arrived(topic, queueId, queueOffset, tagsLow, tagsHigh),
   )
-  const { probe } = counts
-  const rates = {
-    put: new Rates(scheduler, () => probe.putMessages),
-    found: new Rates(scheduler, () => probe.getFound),
-    missed: new Rates(scheduler, () => probe.getMissed),
-    total: new Rates(scheduler, () => probe.getFound + probe.getMissed),
-    transferred: new Rates(scheduler, () => probe.getMessages),
-  }
-  const day = { putYesterday: 0, putToday: 0, getYesterday: 0, getToday: 0 }
-  let today = new Date(scheduler.now()).toDateString()
-  const second = scheduler.every(SECOND_MS, () => {
-    counts.settle()
-    for (const rate of Object.values(rates)) rate.sample()
-    const date = new Date(scheduler.now()).toDateString()
-    if (date === today) return
-    today = date
-    Object.assign(day, {
-      putYesterday: day.putToday,
-      putToday: probe.putMessages,
-      getYesterday: day.getToday,
-      getToday: probe.getMessages,
-    })
-  })
-  opened.defer(() => second.cancel())
-
   const broker = new Broker({
     settings,
     scheduler,
@@ -177,8 +154,6 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     longPoll,
     stats,
     counts,
-    rates,
-    day,
     uniqueIds: new UniqueIds({
       address: storeHost.address,
       pid: processId(),
@@ -199,29 +174,24 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     maxQueuedBytes: settings.maxQueuedBytesPerConnection,
   }
   const maxInFlight = settings.sendThreadPoolQueueCapacity
-  const router = new Router(routes(broker), { log, probes, scheduler, role: 'broker', maxInFlight })
-  const serve = async (served: Router, listenPort: number, role: string): Promise<RemotingServer> =>
-    opened.use(
-      await listen({
-        transport,
-        address: { host: settings.bindAddress, port: listenPort },
-        router: served,
-        scheduler,
-        log,
-        probes,
-        role,
-        limits,
-        onClose: (connection) => broker.connectionLost(connection),
-      }),
-    )
-  broker.readInFlight = () => router.inFlight
-  const server = await serve(router, port, 'broker')
-  if (settings.fastListenEnable && port > -FAST_PORT_OFFSET) {
-    const fast = new Router(fastRoutes(broker), { log, probes, scheduler, role: 'broker-fast', maxInFlight })
-    await serve(fast, port + FAST_PORT_OFFSET, 'broker-fast')
+  const serve = async (routed: Route[], listenPort: number, role: string): Promise<Served> => {
+    const router = new Router(routed, { log, probes, scheduler, role, maxInFlight })
+    const address = { host: settings.bindAddress, port: listenPort }
+    const onClose = (connection: Connection): void => broker.connectionLost(connection)
+    const server = await listen({ transport, address, router, scheduler, log, probes, role, limits, onClose })
+    return { server: opened.use(server), router }
   }
-  // Who waits is answered before connections close.
-  opened.defer(() => longPoll.close())
+  const main = await serve(routes(broker), port, 'broker')
+  broker.readInFlight = () => main.router.inFlight
+  const servers = [main.server]
+  if (settings.fastListenEnable && port > -FAST_PORT_OFFSET) {
+    servers.push((await serve(fastRoutes(broker), port + FAST_PORT_OFFSET, 'broker-fast')).server)
+  }
+  // Those who wait are answered first, then all ports close together: whoever asks again is not served any more.
+  opened.defer(async () => {
+    longPoll.close()
+    await Promise.all(servers.map((server) => server.close()))
+  })
 
   const client = opened.use(new RemotingClient({ transport, scheduler, log, probes, role: 'broker' }))
   const registration = new Registration(
@@ -240,7 +210,14 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   topics.onChange((changed) => registration.topicsChanged(changed))
   opened.defer(() => registration.close())
   await registration.start()
-  return new RunningBroker(broker, server, registration, opened.move())
+  return new RunningBroker(broker, main.server, registration, opened.move())
+}
+
+/** A broker that should follow another must not take messages of its own instead. */
+function refuseReplica({ brokerRole, brokerId }: BrokerSettings): void {
+  if (brokerRole === 'SLAVE') throw new SettingsError('brokerRole=SLAVE: replicas are not served by this version')
+  if (brokerId !== 0)
+    throw new SettingsError(`brokerId=${brokerId}: only masters, with id 0, are served by this version`)
 }
 
 /** A port that nobody listens on now, with the fast port beside it. */

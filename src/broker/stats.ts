@@ -8,7 +8,6 @@ interface Counter {
   minute: Sample[]
   hour: Sample[]
   day: Sample[]
-  idleMinutes: number
 }
 
 interface Sample {
@@ -42,14 +41,14 @@ export class Stats {
     this.#timer = scheduler.every(SAMPLE_MS, () => this.#sample())
   }
 
-  add(name: string, key: string, value: number): void {
+  /** @param times how many requests brought the value */
+  add(name: string, key: string, value: number, times: number): void {
     let keys = this.#counters.get(name)
     if (keys === undefined) this.#counters.set(name, (keys = new Map()))
     let counter = keys.get(key)
-    if (counter === undefined)
-      keys.set(key, (counter = { sum: 0, times: 0, minute: [], hour: [], day: [], idleMinutes: 0 }))
+    if (counter === undefined) keys.set(key, (counter = newCounter(this.#scheduler.monotonic())))
     counter.sum += value
-    counter.times++
+    counter.times += times
   }
 
   /** undefined when it was never counted. */
@@ -79,15 +78,27 @@ export class Stats {
   #sample(): void {
     this.#samples++
     const atMs = this.#scheduler.monotonic()
+    const isHour = this.#samples % SAMPLES_PER_HOUR_SAMPLE === 0
+    const isDay = this.#samples % SAMPLES_PER_DAY_SAMPLE === 0
     for (const keys of this.#counters.values()) {
-      for (const counter of keys.values()) {
-        const sample = { atMs, sum: counter.sum, times: counter.times }
-        keep(counter.minute, sample, MINUTE_SAMPLES)
-        if (this.#samples % SAMPLES_PER_HOUR_SAMPLE === 1) keep(counter.hour, sample, HOUR_SAMPLES)
-        if (this.#samples % SAMPLES_PER_DAY_SAMPLE === 1) keep(counter.day, sample, DAY_SAMPLES)
+      for (const [key, counter] of keys) {
+        const { sum, times, minute, hour, day } = counter
+        const sample = { atMs, sum, times }
+        keep(minute, sample, MINUTE_SAMPLES)
+        if (isHour) keep(hour, sample, HOUR_SAMPLES)
+        if (!isDay) continue
+        keep(day, sample, DAY_SAMPLES)
+        // Nothing came for a whole day: nobody will miss it.
+        if (day.length === DAY_SAMPLES && day[0]!.sum === sum) keys.delete(key)
       }
     }
   }
+}
+
+/** All begin at zero, so that the first sample tells a rate already. */
+function newCounter(atMs: number): Counter {
+  const zero = { atMs, sum: 0, times: 0 }
+  return { sum: 0, times: 0, minute: [zero], hour: [zero], day: [zero] }
 }
 
 function keep(samples: Sample[], sample: Sample, most: number): void {
@@ -103,35 +114,4 @@ function snapshot(samples: readonly Sample[]): Snapshot {
   const times = last.times - first.times
   const seconds = (last.atMs - first.atMs) / 1_000
   return { sum, tps: seconds > 0 ? sum / seconds : 0, avgpt: times > 0 ? sum / times : 0 }
-}
-
-/** Rates over the last 10 s, 60 s and 600 s of a number that only grows. */
-export class Rates {
-  readonly #scheduler: Scheduler
-  readonly #read: () => number
-  readonly #samples: { atMs: number; value: number }[] = []
-
-  constructor(scheduler: Scheduler, read: () => number) {
-    this.#scheduler = scheduler
-    this.#read = read
-    this.sample()
-  }
-
-  /** Called once a second. */
-  sample(): void {
-    this.#samples.push({ atMs: this.#scheduler.monotonic(), value: this.#read() })
-    if (this.#samples.length > 602) this.#samples.shift()
-  }
-
-  /** `1.5 0.2 0.01`, as runtime info has it. */
-  text(): string {
-    return [10, 60, 600].map((seconds) => this.#over(seconds)).join(' ')
-  }
-
-  #over(seconds: number): number {
-    const last = this.#samples[this.#samples.length - 1]!
-    const first = this.#samples[Math.max(0, this.#samples.length - 1 - seconds)]!
-    const elapsed = (last.atMs - first.atMs) / 1_000
-    return elapsed > 0 ? (last.value - first.value) / elapsed : 0
-  }
 }

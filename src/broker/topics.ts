@@ -1,5 +1,5 @@
 import { ConfigFile } from '../base/config-file.ts'
-import type { Disk } from '../base/disk.ts'
+import type { Disk, DiskError } from '../base/disk.ts'
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import {
@@ -34,6 +34,12 @@ export class TopicTable {
   readonly #systemTopics = new Set<string>(names.SYSTEM_TOPICS)
   #dataVersion: DataVersion
   #changed: (topics: readonly TopicConfig[]) => void = () => {}
+  /** Changes so far, and how many of them the file holds. */
+  #changes = 0
+  #saved = 0
+  #isSaving = false
+  /** Told when the file holds so many changes, or could not be written. */
+  #waiting: { changes: number; done: (error: DiskError | null) => void }[] = []
 
   constructor({ settings, disk, root, scheduler, log }: TopicTableOptions) {
     this.#settings = settings
@@ -47,13 +53,27 @@ export class TopicTable {
       }
       this.#dataVersion = readDataVersion(loaded['dataVersion'])
     }
-    for (const config of systemTopics(settings)) {
-      this.#systemTopics.add(config.topicName)
+    if (this.#addSystemTopics()) this.#save()
+  }
+
+  /** @returns whether one of them was not as it is now */
+  #addSystemTopics(): boolean {
+    let changed = false
+    for (const config of systemTopics(this.#settings)) {
+      const { topicName } = config
+      this.#systemTopics.add(topicName)
+      const existing = this.#topics.get(topicName)
       // The template follows the settings; the others stay as they were changed.
-      if (config.topicName === names.AUTO_CREATE_TOPIC || !this.#topics.has(config.topicName))
-        this.#topics.set(config.topicName, config)
+      if (existing !== undefined && (topicName !== names.AUTO_CREATE_TOPIC || sameTopic(existing, config))) continue
+      this.#topics.set(topicName, config)
+      changed = true
     }
-    this.#save()
+    const template = this.#topics.get(names.AUTO_CREATE_TOPIC)
+    if (template !== undefined && !this.#settings.autoCreateTopicEnable && (template.perm & INHERIT) !== 0) {
+      this.#topics.set(names.AUTO_CREATE_TOPIC, { ...template, perm: template.perm & ~INHERIT })
+      changed = true
+    }
+    return changed
   }
 
   get dataVersion(): DataVersion {
@@ -86,7 +106,8 @@ export class TopicTable {
   }
 
   /**
-   * Makes the topic of a message that came for one that does not exist, where that is allowed.
+   * Makes the topic of a message that came for one that does not exist, where that is allowed. It is saved soon: what
+   * promises that the topic stays waits by {@link whenSaved}.
    *
    * @returns undefined when it is not
    */
@@ -105,11 +126,11 @@ export class TopicTable {
       order: false,
       attributes: {},
     }
-    this.#put([config])
+    this.#putSoon(config)
     return config
   }
 
-  /** Makes a retry or dead-letter topic, if it is not there. */
+  /** Makes a retry or dead-letter topic, if it is not there; saved soon. */
   createSystemLike(topic: string, queues: number, order = false): TopicConfig {
     const existing = this.#topics.get(topic)
     if (existing !== undefined) return existing
@@ -123,21 +144,21 @@ export class TopicTable {
       order,
       attributes: {},
     }
-    this.#put([config])
+    this.#putSoon(config)
     return config
   }
 
-  /** Creates or replaces topics; those that are the same already change nothing. */
+  /** Creates or replaces topics, durably; those that are the same already change nothing. */
   update(configs: readonly TopicConfig[]): void {
     const changed = configs.filter((config) => !sameTopic(this.#topics.get(config.topicName), config))
-    if (changed.length > 0) this.#put(changed)
+    if (changed.length === 0) return
+    for (const config of changed) this.#topics.set(config.topicName, config)
+    this.#bumpVersion()
+    this.#save()
+    this.#changed(changed)
   }
 
-  isSame(config: TopicConfig): boolean {
-    return sameTopic(this.#topics.get(config.topicName), config)
-  }
-
-  /** @returns false when there is none */
+  /** Durable when it returns. @returns false when there is none */
   delete(topic: string): boolean {
     if (!this.#topics.delete(topic)) return false
     this.#bumpVersion()
@@ -145,24 +166,74 @@ export class TopicTable {
     return true
   }
 
-  /** The body of GET_ALL_TOPIC_CONFIG, and of topics.json. */
+  /** The body of GET_ALL_TOPIC_CONFIG. */
   toJson(topics: ReadonlyMap<string, TopicConfig> = this.#topics): object {
     return { dataVersion: this.#dataVersion, topicConfigTable: topics }
   }
 
-  #put(configs: readonly TopicConfig[]): void {
-    for (const config of configs) this.#topics.set(config.topicName, config)
+  /** Whether the file lacks something that this table holds. */
+  get isUnsaved(): boolean {
+    return this.#saved < this.#changes
+  }
+
+  /** Calls back once the file holds all that this table holds now, or could not be written. */
+  whenSaved(done: (error: DiskError | null) => void): void {
+    if (!this.isUnsaved) return done(null)
+    this.#waiting.push({ changes: this.#changes, done })
+    this.#saveSoon()
+  }
+
+  /** Writes what is not written yet; durable when it returns. */
+  close(): void {
+    if (this.isUnsaved) this.#save()
+  }
+
+  #putSoon(config: TopicConfig): void {
+    this.#topics.set(config.topicName, config)
     this.#bumpVersion()
-    this.#save()
-    this.#changed(configs)
+    this.#saveSoon()
+    this.#changed([config])
   }
 
   #bumpVersion(): void {
     this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
+    this.#changes++
   }
 
   #save(): void {
-    this.#file.save(stringifyJavaJson(this.toJson(), { pretty: true }))
+    this.#file.save(this.#text())
+    this.#told(this.#changes, null)
+  }
+
+  /** One write for all topics that a turn brings, with the sync off the loop. */
+  #saveSoon(): void {
+    if (this.#isSaving) return
+    this.#isSaving = true
+    this.#scheduler.soon(() => {
+      const changes = this.#changes
+      this.#file.saveLater(this.#text(), (error) => {
+        this.#isSaving = false
+        this.#told(changes, error)
+        // After a failure the next change, the next who waits, or the end tries again.
+        if (error === null && this.isUnsaved) this.#saveSoon()
+      })
+    })
+  }
+
+  #told(changes: number, error: DiskError | null): void {
+    if (error === null && changes > this.#saved) this.#saved = changes
+    const told = this.#waiting.filter((each) => each.changes <= changes)
+    this.#waiting = this.#waiting.filter((each) => each.changes > changes)
+    for (const { done } of told) done(error)
+  }
+
+  /** A line per topic, keys as Java orders them. */
+  #text(): string {
+    const lines: string[] = []
+    for (const config of this.#topics.values())
+      lines.push(`\t\t${JSON.stringify(config.topicName)}:${topicText(config)}`)
+    const version = stringifyJavaJson(this.#dataVersion)
+    return `{\n\t"dataVersion":${version},\n\t"topicConfigTable":{\n${lines.join(',\n')}\n\t}\n}`
   }
 
   /** The perm of a topic as name servers are told: what the broker allows at most. */
@@ -206,6 +277,12 @@ function systemTopics(settings: BrokerSettings): TopicConfig[] {
     topic('RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC', 1),
     ...(settings.timerWheelEnable ? [topic(names.TIMER_TOPIC, 1)] : []),
   ]
+}
+
+/** By hand: there may be a hundred thousand of them. */
+function topicText(config: TopicConfig): string {
+  const { topicName, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order, attributes } = config
+  return `{"attributes":${stringifyJavaJson(attributes)},"order":${order},"perm":${perm},"readQueueNums":${readQueueNums},"topicFilterType":${JSON.stringify(topicFilterType)},"topicName":${JSON.stringify(topicName)},"topicSysFlag":${topicSysFlag},"writeQueueNums":${writeQueueNums}}`
 }
 
 function sameTopic(a: TopicConfig | undefined, b: TopicConfig): boolean {

@@ -1,4 +1,4 @@
-import type { SubscriptionData, SubscriptionGroupConfig, TopicConfig } from '../../protocol/bodies.ts'
+import type { SubscriptionGroupConfig, TopicConfig } from '../../protocol/bodies.ts'
 import type { Request, Response } from '../../protocol/command.ts'
 import type { LitePullMessage, PullMessage } from '../../protocol/commands/pull.ts'
 import { ForbiddenType, Permission, PullSysFlag } from '../../protocol/names.ts'
@@ -7,18 +7,20 @@ import type { Connection } from '../../remoting/connection.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
 import { GetStatus, type MessageFilter, type ReadResult } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
-import { filterOf, isTagType, parseSubscription } from '../filter.ts'
+import { isTagType, TagFilters } from '../filter.ts'
 import type { ParkedPull } from '../long-poll.ts'
 
 type PullCommand = typeof PullMessage | typeof LitePullMessage
 type PullRequest = Request<typeof PullMessage>
 type PullReply = Reply<typeof PullMessage>
+type PullAnswer = Response<typeof PullMessage>
 
 const FAQ = 'See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.'
 
 /** Bytes one answer holds at most, whatever the client asks for: it must fit a frame. */
 const MAX_ANSWER_BYTES = 8_388_608
 
+/** What was found out about a pull that was let in. */
 interface PullPlace {
   config: TopicConfig
   group: SubscriptionGroupConfig
@@ -27,8 +29,9 @@ interface PullPlace {
 
 /** Reads messages of one queue: the rules, in the order in which Java checks them, then the read, then perhaps the wait. */
 export const pullMessage = (broker: Broker): Handler<PullCommand> => {
+  const filters = new TagFilters()
   return (request, reply) => {
-    const place = check(broker, request, reply)
+    const place = check(broker, filters, request, reply)
     if (place === undefined) return
     const { sysFlag, consumerGroup, topic, queueId, commitOffset } = request
     if ((sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0 && commitOffset >= 0) {
@@ -43,105 +46,96 @@ export const litePullMessage = (broker: Broker): Handler<PullCommand> => {
   const pull = pullMessage(broker)
   return (request, reply) => {
     if (broker.settings.litePullMessageEnable) return pull(request, reply)
-    refuse(reply, ForbiddenType.BROKER, `the broker[${broker.host}] for lite pull consumer is forbidden`)
+    forbid(reply, ForbiddenType.BROKER, `the broker[${broker.host}] for lite pull consumer is forbidden`)
   }
 }
 
 /** @returns undefined when the request was answered */
-function check(broker: Broker, request: PullRequest, reply: PullReply): PullPlace | undefined {
+function check(broker: Broker, filters: TagFilters, request: PullRequest, reply: PullReply): PullPlace | undefined {
   const { settings, groups, topics } = broker
   const { consumerGroup, topic, queueId } = request
-  const no = (answer: void): undefined => answer as undefined
   if ((settings.brokerPermission & Permission.READ) === 0) {
-    return no(refuse(reply, ForbiddenType.BROKER, `the broker[${broker.host}] pulling message is forbidden`))
+    return forbid(reply, ForbiddenType.BROKER, `the broker[${broker.host}] pulling message is forbidden`)
   }
   const group = groups.find(consumerGroup)
   if (group === undefined) {
-    return no(
-      reply.fail(
-        ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
-        `subscription group [${consumerGroup}] does not exist, ${FAQ}`,
-      ),
-    )
+    const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
+    return fail(reply, ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark)
   }
   if (!group.consumeEnable) {
-    return no(refuse(reply, ForbiddenType.GROUP, `subscription group no permission, ${consumerGroup}`))
+    return forbid(reply, ForbiddenType.GROUP, `subscription group no permission, ${consumerGroup}`)
   }
   const config = topics.get(topic)
-  if (config === undefined) {
-    return no(reply.fail(ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist, apply first please! \n${FAQ}`))
-  }
+  if (config === undefined) return topicGone(reply, topic)
   if ((config.perm & Permission.READ) === 0) {
-    return no(refuse(reply, ForbiddenType.TOPIC, `the topic[${topic}] pulling message is forbidden`))
+    return forbid(reply, ForbiddenType.TOPIC, `the topic[${topic}] pulling message is forbidden`)
   }
-  if (queueId < 0 || queueId >= config.readQueueNums) {
-    return no(
-      reply.fail(
-        ResponseCode.INVALID_PARAMETER,
-        `queueId[${queueId}] is illegal, topic:[${topic}] topicConfig.readQueueNums:[${config.readQueueNums}] consumer:[/${reply.connection.peer}]`,
-      ),
-    )
+  const { readQueueNums } = config
+  if (queueId < 0 || queueId >= readQueueNums) {
+    const consumer = `consumer:[/${reply.connection.peer}]`
+    const remark = `queueId[${queueId}] is illegal, topic:[${topic}] topicConfig.readQueueNums:[${readQueueNums}] ${consumer}`
+    return fail(reply, ResponseCode.INVALID_PARAMETER, remark)
   }
-  const subscription = subscriptionOf(broker, request, reply, group)
-  if (subscription === undefined) return undefined
-  if (!isTagType(subscription.expressionType)) {
-    return no(
-      reply.fail(
-        ResponseCode.SYSTEM_ERROR,
-        `The broker does not support consumer to filter message by ${subscription.expressionType}`,
-      ),
-    )
+  if ((request.sysFlag & PullSysFlag.SUBSCRIPTION) === 0)
+    return subscribed(broker, filters, request, reply, config, group)
+  if (!isTagType(request.expressionType)) return unsupported(reply, request.expressionType)
+  const filter = filters.ofExpression(request.subscription)
+  if (filter === 'none') {
+    return fail(reply, ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
   }
-  return { config, group, filter: filterOf(subscription) }
+  return { config, group, filter }
 }
 
-/** From the request, or from the group's heartbeats. @returns undefined when the request was answered */
-function subscriptionOf(
+/** A pull that relies on what its group said in heartbeats. */
+function subscribed(
   { consumers, groups }: Broker,
+  filters: TagFilters,
   request: PullRequest,
   reply: PullReply,
-  config: SubscriptionGroupConfig,
-): SubscriptionData | undefined {
-  const { consumerGroup, topic, sysFlag, subscription, subVersion, expressionType } = request
-  const no = (code: number, remark: string): undefined => reply.fail(code, remark) as undefined
-  if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
-    const parsed = isTagType(expressionType)
-      ? parseSubscription(topic, subscription, subVersion)
-      : {
-          classFilterMode: false,
-          topic,
-          subString: subscription ?? '',
-          tagsSet: [],
-          codeSet: [],
-          subVersion,
-          expressionType: expressionType!,
-        }
-    return parsed ?? no(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
+  config: TopicConfig,
+  group: SubscriptionGroupConfig,
+): PullPlace | undefined {
+  const { consumerGroup, topic, subVersion } = request
+  const members = consumers.get(consumerGroup)
+  if (members === undefined) {
+    return fail(reply, ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist\n${FAQ}`)
   }
-  const group = consumers.get(consumerGroup)
-  if (group === undefined) return no(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist\n${FAQ}`)
-  if (!config.consumeBroadcastEnable && group.messageModel === 'BROADCASTING') {
-    refuse(
-      reply,
-      ForbiddenType.BROADCASTING_DISABLE,
-      `the consumer group[${consumerGroup}] can not consume by broadcast way`,
-    )
-    return undefined
+  if (!group.consumeBroadcastEnable && members.messageModel === 'BROADCASTING') {
+    const remark = `the consumer group[${consumerGroup}] can not consume by broadcast way`
+    return forbid(reply, ForbiddenType.BROADCASTING_DISABLE, remark)
   }
   if (groups.readForbidden(consumerGroup, topic)) {
-    refuse(reply, ForbiddenType.SUBSCRIPTION, `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`)
-    return undefined
+    const remark = `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`
+    return forbid(reply, ForbiddenType.SUBSCRIPTION, remark)
   }
-  const registered = group.subscriptions.get(topic)
-  if (registered === undefined)
-    return no(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${FAQ}`)
-  if (registered.subVersion < subVersion)
-    return no(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
-  return registered
+  const subscription = members.subscriptions.get(topic)
+  if (subscription === undefined) {
+    return fail(reply, ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist\n${FAQ}`)
+  }
+  if (subscription.subVersion < subVersion) {
+    return fail(reply, ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
+  }
+  if (!isTagType(subscription.expressionType)) return unsupported(reply, subscription.expressionType)
+  return { config, group, filter: filters.of(subscription) }
 }
 
-function refuse(reply: PullReply, forbiddenType: number, remark: string): void {
-  reply.fail(ResponseCode.NO_PERMISSION, remark, { forbiddenType } as Response<typeof PullMessage>)
+function fail(reply: PullReply, code: number, remark: string, header: object = {}): undefined {
+  reply.fail(code, remark, header as PullAnswer)
+  return undefined
+}
+
+function forbid(reply: PullReply, forbiddenType: number, remark: string): undefined {
+  return fail(reply, ResponseCode.NO_PERMISSION, remark, { forbiddenType })
+}
+
+function topicGone(reply: PullReply, topic: string): undefined {
+  return fail(reply, ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist, apply first please! \n${FAQ}`)
+}
+
+/** What Java says too while enablePropertyFilter is false. */
+function unsupported(reply: PullReply, expressionType: string | undefined): undefined {
+  const remark = `The broker does not support consumer to filter message by ${expressionType}`
+  return fail(reply, ResponseCode.SYSTEM_ERROR, remark)
 }
 
 /** One pull that was let in: reads, answers, or waits for a message and reads again. */
@@ -152,19 +146,19 @@ class Pull implements ParkedPull {
   readonly filter: MessageFilter | undefined
   readonly connection: Connection
   deadline = 0
+  passedOver = false
   readonly #broker: Broker
   readonly #reply: PullReply
-  readonly #groupName: string
   readonly #maxCount: number
   readonly #maxBytes: number
-  readonly #topicSysFlag: number
-  readonly #groupSysFlag: number
+  readonly #config: TopicConfig
   readonly #group: SubscriptionGroupConfig
   /** How long it waits, once; 0 when it does not, or not any more. */
   #waitMs: number
 
   constructor(broker: Broker, request: PullRequest, reply: PullReply, { config, group, filter }: PullPlace) {
-    const { settings } = broker
+    const { longPollingEnable, shortPollingTimeMills } = broker.settings
+    const { maxMsgNums, maxMsgBytes = 0, sysFlag, suspendTimeoutMillis } = request
     this.#broker = broker
     this.#reply = reply
     this.connection = reply.connection
@@ -172,59 +166,54 @@ class Pull implements ParkedPull {
     this.queueId = request.queueId
     this.offset = request.queueOffset
     this.filter = filter
-    this.#groupName = group.groupName
+    this.#maxCount = Math.max(1, maxMsgNums)
+    this.#maxBytes = maxMsgBytes > 0 ? Math.min(maxMsgBytes, MAX_ANSWER_BYTES) : MAX_ANSWER_BYTES
+    this.#config = config
     this.#group = group
-    this.#maxCount = Math.max(1, request.maxMsgNums)
-    const maxBytes = request.maxMsgBytes ?? 0
-    this.#maxBytes = Math.min(maxBytes > 0 ? maxBytes : MAX_ANSWER_BYTES, MAX_ANSWER_BYTES)
-    this.#topicSysFlag = config.topicSysFlag
-    this.#groupSysFlag = group.groupSysFlag
-    const asked = (request.sysFlag & PullSysFlag.SUSPEND) !== 0 ? request.suspendTimeoutMillis : 0
-    this.#waitMs = asked > 0 && !settings.longPollingEnable ? settings.shortPollingTimeMills : asked
+    const asked = (sysFlag & PullSysFlag.SUSPEND) !== 0 ? suspendTimeoutMillis : 0
+    this.#waitMs = asked > 0 && !longPollingEnable ? shortPollingTimeMills : asked
   }
 
   read(): void {
     const { topic, queueId, offset, filter } = this
-    this.#broker.store.read(
-      { topic, queueId, offset, maxCount: this.#maxCount, maxBytes: this.#maxBytes, filter },
-      (result) => this.#done(result),
-    )
+    const request = { topic, queueId, offset, maxCount: this.#maxCount, maxBytes: this.#maxBytes, filter }
+    this.#broker.store.read(request, (result) => this.#done(result))
   }
 
   /** A message came, or the time is up: whatever is there now is the answer. */
   resume(): void {
     this.#waitMs = 0
-    if (this.connection.isOpen) this.read()
-    else this.#reply.fail(ResponseCode.SYSTEM_ERROR, 'the connection is closed')
+    if (this.#broker.topics.get(this.topic) === undefined) topicGone(this.#reply, this.topic)
+    else this.read()
   }
 
-  #done(result: ReadResult): void {
-    const code = responseCodeOf(result.status, this.offset)
-    if (code === ResponseCode.PULL_NOT_FOUND && this.#waitMs > 0 && this.#park()) return
+  #done({ status, records, count, sizeBytes, nextOffset, minOffset, maxOffset, suggestReplica }: ReadResult): void {
+    const code = responseCodeOf(status, this.offset)
+    if (code === ResponseCode.PULL_NOT_FOUND && this.#waitMs > 0 && this.#waits()) return
     const { offsets, counts } = this.#broker
-    const { status, count, sizeBytes, nextOffset, minOffset, maxOffset } = result
-    offsets.pull(this.#groupName, this.topic, this.queueId, nextOffset)
-    counts.get(this.topic, this.#groupName, this.queueId, count, sizeBytes)
-    const header: Response<typeof PullMessage> = {
-      suggestWhichBrokerId: this.#suggestedBrokerId(result.suggestReplica),
+    const { groupName, groupSysFlag } = this.#group
+    offsets.pull(groupName, this.topic, this.queueId, nextOffset)
+    counts.get(this.topic, groupName, count, sizeBytes)
+    const answer: PullAnswer = {
+      suggestWhichBrokerId: this.#suggestedBrokerId(suggestReplica),
       nextBeginOffset: nextOffset,
       minOffset,
       maxOffset,
-      topicSysFlag: this.#topicSysFlag,
-      groupSysFlag: this.#groupSysFlag,
+      topicSysFlag: this.#config.topicSysFlag,
+      groupSysFlag,
     }
-    if (code === ResponseCode.SUCCESS) {
-      const { records } = result
-      this.#reply.send(code, header, records.length === 1 ? records[0]! : records, status)
-    } else this.#reply.send(code, header, undefined, status)
+    this.#reply.send(code, answer, code === ResponseCode.SUCCESS ? records : undefined, status)
   }
 
-  /** Waits for a message, once. @returns false when too many wait already */
-  #park(): boolean {
-    const { longPoll, scheduler } = this.#broker
-    this.deadline = scheduler.monotonic() + this.#waitMs
-    if (!longPoll.park(this)) return false
-    this.#reply.park()
+  /** Waits for a message, once. @returns false when nobody may any more */
+  #waits(): boolean {
+    const { longPoll } = this.#broker
+    if (longPoll.park(this, this.#waitMs)) {
+      this.#reply.park()
+      return true
+    }
+    if (longPoll.isClosed) return false
+    fail(this.#reply, ResponseCode.SYSTEM_BUSY, '[OVERLOAD]system busy, start flow control for a while')
     return true
   }
 

@@ -3,27 +3,35 @@ import type { TopicConfig } from '../../protocol/bodies.ts'
 import type { Request, Response } from '../../protocol/command.ts'
 import type { SendBatchMessage, SendMessage, SendMessageV2 } from '../../protocol/commands/send.ts'
 import { hexOfHost, hexOfPosition } from '../../protocol/message-id.ts'
-import { NOT_SENDABLE_TOPICS, Permission, RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
+import { MessageSysFlag, NOT_SENDABLE_TOPICS, Permission, RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
 import { type Appended, type MessageDraft, PutStatus } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
 import { SendProperties } from '../send-properties.ts'
+import { describeTopic } from '../topic-text.ts'
+import type { TopicTable } from '../topics.ts'
 
 type SendCommand = typeof SendMessage | typeof SendMessageV2 | typeof SendBatchMessage
+type SendRequest = Request<typeof SendMessage>
 type SendReply = Reply<typeof SendMessageV2>
+type SendAnswer = Response<typeof SendMessageV2>
 
 const FAQ = 'See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.'
 
 /** Stores a message or a batch: the rules, in the order in which Java checks them. */
 export const sendMessage = (broker: Broker): Handler<SendCommand> => {
-  const { store, topics, groups, settings, scheduler, random, counts, bornHosts } = broker
+  const { store, topics, settings, scheduler, random, counts, bornHosts } = broker
   const { regionId, brokerClusterName, flushDiskType, maxMessageSize } = settings
+  const traceOn = String(settings.traceOn)
   const storeHostHex = hexOfHost(broker.storeHost)
   const properties = new SendProperties(
-    `MSG_REGION\u0001${regionId}\u0002TRACE_ON\u0001${settings.traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`,
+    `MSG_REGION\u0001${regionId}\u0002TRACE_ON\u0001${traceOn}\u0002CLUSTER\u0001${brokerClusterName}\u0002`,
   )
   const makeUniqueKey = (): string => broker.uniqueIds.next()
+  /** Refusals carry these two as well. */
+  const marks = { regionId, traceOn } as SendAnswer
+  const fail = (reply: SendReply, code: number, remark: string): void => reply.fail(code, remark, marks)
   const draft: MessageDraft = {
     topic: '',
     queueId: 0,
@@ -39,77 +47,86 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
   }
 
   return (request, reply) => {
-    const { topic } = request
-    const { body } = reply
-    if (settings.startAcceptSendRequestTimeStamp > scheduler.now()) {
-      return reply.fail(
-        ResponseCode.SYSTEM_ERROR,
-        `broker unable to service, until ${settings.startAcceptSendRequestTimeStamp}`,
-      )
+    const { topic, sysFlag } = request
+    const { startAcceptSendRequestTimeStamp: opensAt, brokerPermission } = settings
+    if (opensAt > 0 && opensAt > scheduler.now()) {
+      return fail(reply, ResponseCode.SYSTEM_ERROR, `broker unable to service, until ${opensAt}`)
     }
-    const config = topics.get(topic) ?? newTopic(broker, request, reply)
-    if (config === undefined) return
-    if ((broker.settings.brokerPermission & Permission.WRITE) === 0 && config.order) {
-      return reply.fail(ResponseCode.NO_PERMISSION, `the broker[${broker.host}] sending message is forbidden`)
+    const existing = topics.get(topic)
+    if (existing?.order === true && (brokerPermission & Permission.WRITE) === 0) {
+      return fail(reply, ResponseCode.NO_PERMISSION, `the broker[${broker.host}] sending message is forbidden`)
     }
+    // A topic that is there has a name that may be.
+    const nameFault = existing === undefined ? topicNameFault(topic) : undefined
+    if (nameFault !== undefined) return fail(reply, ResponseCode.INVALID_PARAMETER, nameFault)
     if (NOT_SENDABLE_TOPICS.has(topic)) {
-      return reply.fail(ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`)
+      return fail(reply, ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`)
     }
-    if (request.queueId >= config.writeQueueNums && request.queueId >= config.readQueueNums) {
-      return reply.fail(
+    const config = existing ?? topics.createForSend(topic, request.defaultTopic, request.defaultTopicQueueNums)
+    if (config === undefined) {
+      return fail(reply, ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist, apply first please!\n${FAQ}`)
+    }
+    const { writeQueueNums, readQueueNums } = config
+    const asked = request.queueId
+    if (asked < 0 ? writeQueueNums <= 0 : asked >= writeQueueNums && asked >= readQueueNums) {
+      return fail(
+        reply,
         ResponseCode.INVALID_PARAMETER,
-        `request queueId[${request.queueId}] is illegal, ${describeTopic(config)} Producer: ${reply.connection.peer}`,
+        `request queueId[${asked}] is illegal, ${describeTopic(config)} Producer: ${reply.connection.peer}`,
       )
     }
-    const queueId = request.queueId < 0 ? random.below(config.writeQueueNums) : request.queueId
+    const queueId = asked < 0 ? random.below(writeQueueNums) : asked
     if (topic.startsWith(RETRY_PREFIX)) {
-      const group = topic.slice(RETRY_PREFIX.length)
-      if (request.batch) {
-        return reply.fail(ResponseCode.MESSAGE_ILLEGAL, `batch request does not support retry group ${topic}`)
-      }
-      if (groups.find(group) === undefined) {
-        return reply.fail(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group not exist, ${group} \n${FAQ}`)
-      }
+      const refusal = retryFault(broker, request)
+      if (refusal !== undefined) return fail(reply, refusal.code, refusal.remark)
     }
-    const unserved = unservedTopic(config)
-    if (unserved !== undefined) return reply.fail(ResponseCode.MESSAGE_ILLEGAL, notServed(unserved))
-    if (body.length === 0) return reply.fail(ResponseCode.MESSAGE_ILLEGAL, 'the message has no body')
-    if (body.length > maxMessageSize) return reply.fail(ResponseCode.MESSAGE_ILLEGAL, tooLarge(maxMessageSize))
-
-    const isBatch = request.batch
+    const { body } = reply
+    // 13 would say it better, but clients know what Java answers: the code of an unexpected error.
+    if (body.length === 0) return fail(reply, ResponseCode.SYSTEM_ERROR, 'the message has no body')
     properties.rewrite(request.properties, makeUniqueKey)
-    if (properties.notServed !== undefined)
-      return reply.fail(ResponseCode.MESSAGE_ILLEGAL, notServed(properties.notServed))
+    const unserved = unservedOf(config, sysFlag, properties)
+    if (unserved !== undefined) {
+      return fail(
+        reply,
+        ResponseCode.MESSAGE_ILLEGAL,
+        `${unserved} are not served by this version of CometMQ; the message was not stored`,
+      )
+    }
+    if ((sysFlag & MessageSysFlag.INNER_BATCH) !== 0 || properties.isInnerBatch || body.length > maxMessageSize) {
+      return fail(reply, ResponseCode.MESSAGE_ILLEGAL, illegal(maxMessageSize))
+    }
+
     draft.topic = topic
     draft.queueId = queueId
     draft.flag = request.flag
-    draft.sysFlag = request.sysFlag
+    draft.sysFlag = sysFlag
     draft.bornTimestamp = request.bornTimestamp
     draft.bornHost = bornHosts.of(reply.connection)
     draft.reconsumeTimes = request.reconsumeTimes
     draft.properties = properties.bytes
     draft.body = body
-    draft.batch = isBatch
+    draft.batch = request.batch
     const appended = store.append(draft)
     if (appended.status !== PutStatus.PUT_OK) {
       counts.putFailed()
-      return refuse(reply, appended, maxMessageSize)
+      return fail(reply, codeOf(appended), remarkOf(appended, maxMessageSize))
     }
-    counts.put(topic, queueId, appended.count, appended.sizeBytes)
-    const header: Response<typeof SendMessageV2> = {
+    counts.put(topic, appended.count, appended.sizeBytes)
+    const answer: SendAnswer = {
       msgId: messageIds(storeHostHex, appended),
       queueId,
       queueOffset: appended.queueOffset,
-      transactionId: isBatch ? undefined : properties.uniqueKey,
+      transactionId: properties.uniqueKey,
       batchUniqId: undefined,
       recallHandle: undefined,
       regionId,
-      traceOn: settings.traceOn ? 'true' : 'false',
+      traceOn,
     }
     const safe = properties.waitStore ? store.durable : store.written
     const deadline =
       flushDiskType === 'SYNC_FLUSH' ? scheduler.monotonic() + store.syncFlushTimeoutMs : Number.POSITIVE_INFINITY
-    safe.wait(new PendingSend(appended.endPosition, deadline, reply, header))
+    const waiting = new PendingSend(appended.endPosition, deadline, reply, answer, marks)
+    safe.wait(topics.isUnsaved ? new TopicFirst(waiting, topics) : waiting)
   }
 }
 
@@ -118,98 +135,137 @@ class PendingSend implements Waiter {
   readonly target: number
   readonly deadline: number
   readonly #reply: SendReply
-  readonly #header: Response<typeof SendMessageV2>
+  readonly #answer: SendAnswer
+  readonly #marks: SendAnswer
 
-  constructor(target: number, deadline: number, reply: SendReply, header: Response<typeof SendMessageV2>) {
+  constructor(target: number, deadline: number, reply: SendReply, answer: SendAnswer, marks: SendAnswer) {
     this.target = target
     this.deadline = deadline
     this.#reply = reply
-    this.#header = header
+    this.#answer = answer
+    this.#marks = marks
   }
 
   wake(): void {
-    this.#reply.ok(this.#header)
+    this.#reply.ok(this.#answer)
   }
 
   fail(reason: WaitFailure): void {
+    const reply = this.#reply
     // Stored, and perhaps safe: the client is told that nobody knows yet.
-    if (reason === 'timeout') this.#reply.send(ResponseCode.FLUSH_DISK_TIMEOUT, this.#header)
-    else if (reason === 'closed') this.#reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, 'the broker stops')
-    else this.#reply.fail(ResponseCode.SYSTEM_ERROR, `the message could not be stored: ${reason}; see the broker's log`)
+    if (reason === 'timeout') reply.send(ResponseCode.FLUSH_DISK_TIMEOUT, this.#answer)
+    else if (reason === 'closed') {
+      reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, 'service not available now. the broker stops', this.#marks)
+    } else {
+      const remark = `the message could not be stored: ${reason}; see the broker's log`
+      reply.fail(ResponseCode.SYSTEM_ERROR, remark, this.#marks)
+    }
   }
 }
 
-/** The topic of a message that came for one that is not there. @returns undefined when the request was answered */
-function newTopic({ topics }: Broker, request: Request<typeof SendMessage>, reply: SendReply): TopicConfig | undefined {
-  const { topic, defaultTopic, defaultTopicQueueNums } = request
-  const fault = topicNameFault(topic)
-  if (fault !== undefined) {
-    reply.fail(ResponseCode.INVALID_PARAMETER, fault)
-    return undefined
+/** Answers once the topic is safe as well: a message that nobody finds is lost. */
+class TopicFirst implements Waiter {
+  readonly target: number
+  readonly deadline: number
+  readonly #waiting: PendingSend
+  readonly #topics: TopicTable
+
+  constructor(waiting: PendingSend, topics: TopicTable) {
+    this.target = waiting.target
+    this.deadline = waiting.deadline
+    this.#waiting = waiting
+    this.#topics = topics
   }
-  if (NOT_SENDABLE_TOPICS.has(topic)) {
-    reply.fail(ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`)
-    return undefined
+
+  wake(): void {
+    this.#topics.whenSaved((error) => {
+      if (error === null) this.#waiting.wake()
+      else this.#waiting.fail('write failed')
+    })
   }
-  const created = topics.createForSend(topic, defaultTopic, defaultTopicQueueNums)
-  if (created === undefined) {
-    reply.fail(ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist, apply first please!\n${FAQ}`)
+
+  fail(reason: WaitFailure): void {
+    this.#waiting.fail(reason)
   }
-  return created
 }
 
-/** What a topic asks for that is not served yet. */
-function unservedTopic({ attributes }: TopicConfig): string | undefined {
-  if (attributes['cleanup.policy'] === 'COMPACTION') return 'compaction topics'
-  if (attributes['queue.type'] === 'BatchCQ') return 'topics with batch consume queues'
+/** Why a message to a retry topic is refused; undefined when it is stored like any other. */
+function retryFault(
+  { groups, locks }: Broker,
+  { topic, batch, reconsumeTimes, maxReconsumeTimes }: SendRequest,
+): { code: number; remark: string } | undefined {
+  if (batch) {
+    const remark = `batch request does not support retry group ${topic}`
+    return { code: ResponseCode.MESSAGE_ILLEGAL, remark }
+  }
+  const name = retryGroupOf(topic)
+  const group = groups.find(name)
+  if (group === undefined) {
+    const remark = `subscription group not exist, ${name} \n${FAQ}`
+    return { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark }
+  }
+  // Java moves these to the dead-letter topic. Who sent it keeps it, and tries again.
+  if (reconsumeTimes > (maxReconsumeTimes ?? group.retryMaxTimes) || locks.isAnyLocked(name)) {
+    const remark = `dead letters are not served by this version of CometMQ; the message of group ${name} was not stored`
+    return { code: ResponseCode.MESSAGE_ILLEGAL, remark }
+  }
   return undefined
 }
 
-const notServed = (what: string): string =>
-  `${what} are not served by this version of CometMQ; the message was not stored`
+/** POP's own retry topics carry the topic behind the group. */
+function retryGroupOf(topic: string): string {
+  const end = topic.indexOf('+')
+  return topic.slice(RETRY_PREFIX.length, end < 0 ? undefined : end)
+}
 
-const tooLarge = (maxMessageSize: number): string =>
+/** What the message or its topic asks for that is not served yet; never stored as something else. */
+function unservedOf(config: TopicConfig, sysFlag: number, properties: SendProperties): string | undefined {
+  if (properties.notServed !== undefined) return properties.notServed
+  if ((sysFlag & MessageSysFlag.TRANSACTION_MASK) !== 0) return 'transactional messages'
+  const { attributes } = config
+  if (attributes['cleanup.policy'] === 'COMPACTION') return 'compaction topics'
+  if (attributes['queue.type'] === 'BatchCQ') return 'topics with batch consume queues'
+  if (properties.hasPriority && attributes['message.type'] === 'PRIORITY') return 'messages with a priority'
+  return undefined
+}
+
+const illegal = (maxMessageSize: number): string =>
   `the message is illegal, maybe msg body or properties length not matched. msg body length limit ${maxMessageSize}B, msg properties length limit 32KB.`
 
-function messageIds(storeHostHex: string, appended: Appended): string {
-  if (appended.positions === undefined || appended.count === 1) return storeHostHex + hexOfPosition(appended.position)
+function messageIds(storeHostHex: string, { position, positions, count }: Appended): string {
+  if (positions === undefined || count === 1) return storeHostHex + hexOfPosition(position)
   let ids = ''
-  for (let at = 0; at < appended.count; at++)
-    ids += (at === 0 ? '' : ',') + storeHostHex + hexOfPosition(appended.positions[at]!)
+  for (const each of positions) ids += (ids === '' ? '' : ',') + storeHostHex + hexOfPosition(each)
   return ids
 }
 
-function refuse(reply: SendReply, { status, remark }: Appended, maxMessageSize: number): void {
+function codeOf({ status }: Appended): number {
   switch (status) {
     case PutStatus.MESSAGE_ILLEGAL:
     case PutStatus.PROPERTIES_SIZE_EXCEEDED:
-      return reply.fail(
-        ResponseCode.MESSAGE_ILLEGAL,
-        `${tooLarge(maxMessageSize)}${remark === undefined ? '' : ` (${remark})`}`,
-      )
+      return ResponseCode.MESSAGE_ILLEGAL
     case PutStatus.SERVICE_NOT_AVAILABLE:
-      return reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, `service not available now. ${remark ?? ''}`)
+      return ResponseCode.SERVICE_NOT_AVAILABLE
     case PutStatus.OS_PAGE_CACHE_BUSY:
-      return reply.fail(ResponseCode.SYSTEM_BUSY, '[PC_SYNCHRONIZED]broker busy, start flow control for a while')
-    case PutStatus.CREATE_MAPPED_FILE_FAILED:
-      return reply.fail(
-        ResponseCode.SYSTEM_ERROR,
-        `create mapped file failed, server is busy or broken. ${remark ?? ''}`,
-      )
+      return ResponseCode.SYSTEM_BUSY
     default:
-      return reply.fail(ResponseCode.SYSTEM_ERROR, remark ?? status)
+      return ResponseCode.SYSTEM_ERROR
   }
 }
 
-/** A topic as Java prints it. */
-export function describeTopic(config: TopicConfig): string {
-  const { topicName, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order, attributes } = config
-  const list = Object.entries(attributes)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(', ')
-  return `TopicConfig [topicName=${topicName}, readQueueNums=${readQueueNums}, writeQueueNums=${writeQueueNums}, perm=${describePerm(perm)}, topicFilterType=${topicFilterType}, topicSysFlag=${topicSysFlag}, order=${order}, attributes={${list}}]`
-}
-
-function describePerm(perm: number): string {
-  return `${perm & Permission.READ ? 'R' : '-'}${perm & Permission.WRITE ? 'W' : '-'}${perm & Permission.INHERIT ? 'X' : '-'}`
+function remarkOf({ status, remark }: Appended, maxMessageSize: number): string {
+  const why = remark === undefined ? '' : ` (${remark})`
+  switch (status) {
+    case PutStatus.MESSAGE_ILLEGAL:
+    case PutStatus.PROPERTIES_SIZE_EXCEEDED:
+      return illegal(maxMessageSize) + why
+    case PutStatus.SERVICE_NOT_AVAILABLE:
+      return `service not available now.${why}`
+    case PutStatus.OS_PAGE_CACHE_BUSY:
+      return '[PC_SYNCHRONIZED]broker busy, start flow control for a while'
+    case PutStatus.CREATE_MAPPED_FILE_FAILED:
+      return `create mapped file failed, server is busy or broken.${why}`
+    default:
+      return remark ?? status
+  }
 }
