@@ -77,7 +77,7 @@ export async function startSimulatedBroker(
     probes,
     log,
     async connect(port = running.address.port) {
-      const connecting = transport.connect({ host: '127.0.0.1', port }, 3_000)
+      const connecting = transport.connect({ host: '127.0.0.1', port })
       return new SimulatedClient(await whileTimePasses(scheduler, connecting), scheduler)
     },
     probe(name) {
@@ -144,6 +144,21 @@ export class SimulatedClient {
     return this.#answerTo(opaque)
   }
 
+  /** Asks and does not wait. @returns what {@link answer} takes */
+  async begin<C extends AnyCommand>(command: C, header: Request<C>, body?: string | Buffer): Promise<number> {
+    const opaque = this.#opaque++
+    this.#write(command, header, { opaque, body })
+    await this.#scheduler.settle()
+    return opaque
+  }
+
+  /** The answer, once; undefined while there is none. */
+  answer(opaque: number): Received | undefined {
+    const answer = this.#answers.get(opaque)
+    this.#answers.delete(opaque)
+    return answer
+  }
+
   /** Asks with any text in the header. */
   async askLoosely(command: AnyCommand, fields: Record<string, string>, body?: string | Buffer): Promise<Received> {
     const opaque = this.#opaque++
@@ -197,9 +212,7 @@ export class SimulatedClient {
     for (let waited = 0; waited < waitMs && !this.#answers.has(opaque) && !this.isClosed; waited += 5) {
       await this.#scheduler.advance(5)
     }
-    const answer = this.#answers.get(opaque)
-    this.#answers.delete(opaque)
-    return answer
+    return this.answer(opaque)
   }
 }
 

@@ -29,7 +29,7 @@ export const updateConfig =
   (broker: Broker): Answer<typeof UpdateBrokerConfig> =>
   (_, { body, connection }) => {
     if (body.length === 0) return undefined
-    const changes = parseProperties(body.toString('utf8'))
+    const changes = readChanges(body)
     try {
       // The object stays the same: handlers hold it.
       Object.assign(broker.settings, brokerSettings.update(broker.settings, changes))
@@ -40,6 +40,14 @@ export const updateConfig =
     broker.log.info('settings changed until the next start', { ...changes, peer: connection.peer })
     return undefined
   }
+
+function readChanges(body: Buffer): Record<string, string> {
+  try {
+    return parseProperties(body.toString('utf8'))
+  } catch (error) {
+    throw new Refusal(ResponseCode.SYSTEM_ERROR, `the body is no properties text: ${(error as Error).message}`)
+  }
+}
 
 export const getRuntimeInfo =
   (broker: Broker): Answer<typeof GetBrokerRuntimeInfo> =>

@@ -107,7 +107,12 @@ export const getAllTopicConfig =
   ({ topicSeq, dataVersion, maxTopicNum }) => {
     const mappingDataVersion = readDataVersion({})
     const table = (map: ReadonlyMap<string, TopicConfig>): string =>
-      stringifyJavaJson({ ...topics.toJson(map), mappingDataVersion, topicQueueMappingDetailMap: {} })
+      stringifyJavaJson({
+        ...topics.toJson(map),
+        mappingDataVersion,
+        topicQueueMappingDetailMap: {},
+        topicQueueMappingInfoMap: {},
+      })
     if (topicSeq === undefined) return withBody({}, table(topics.all()))
     const page = pageOf(
       topics.all(),
