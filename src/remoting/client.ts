@@ -116,7 +116,11 @@ export class RemotingClient implements AsyncDisposable {
   async #connect(address: string): Promise<Connection> {
     const { transport, router, scheduler, log } = this.#options
     if (this.#closed) throw new ConnectionClosed('the client is closed')
-    const wire = await transport.connect(parseAddress(address), this.#connectTimeoutMs)
+    const to = parseAddress(address)
+    const patience = new AbortController()
+    const timer = scheduler.after(this.#connectTimeoutMs, () => patience.abort())
+    const connecting = transport.connect(to, patience.signal)
+    const wire = await connecting.finally(() => timer.cancel())
     const connection = new Connection({
       id: this.#nextId++,
       wire,

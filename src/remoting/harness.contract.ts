@@ -174,7 +174,7 @@ export class RawPeer {
 }
 
 async function openRaw(transport: Transport, scheduler: SimulatedScheduler, port: number): Promise<RawPeer> {
-  return new RawPeer(await until(scheduler, transport.connect({ host: '127.0.0.1', port }, 3_000)))
+  return new RawPeer(await until(scheduler, transport.connect({ host: '127.0.0.1', port })))
 }
 
 /** A frame with a JSON header, as any client sends it. */

@@ -55,9 +55,12 @@ export class MemoryTransport implements Transport {
     }
   }
 
-  async connect(address: Address, timeoutMs: number): Promise<Wire> {
+  async connect(address: Address, signal?: AbortSignal): Promise<Wire> {
     if (this.#unreachable.has(address.port)) {
-      await this.#scheduler.sleep(timeoutMs)
+      await new Promise<void>((resolve) => {
+        if (signal?.aborted === true) resolve()
+        else signal?.addEventListener('abort', () => resolve(), { once: true })
+      })
       throw new TransportError(`${formatAddress(address)} does not answer`, 'ETIMEDOUT')
     }
     // A turn passes, as on a network: who connects at the same time is waiting then.

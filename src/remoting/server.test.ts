@@ -131,7 +131,7 @@ describe('a server', () => {
     for (const port of [10_911, 10_909]) {
       const address = { host: '127.0.0.1', port }
       await listen({ ...shared, address, router, onOpen: (connection) => opened.push(connection) })
-      for (let count = 0; count < 3; count++) await until(scheduler, transport.connect(address, 1_000))
+      for (let count = 0; count < 3; count++) await until(scheduler, transport.connect(address))
     }
     assert.equal(new Set(opened.map(({ id }) => id)).size, 6)
   })

@@ -88,20 +88,22 @@ export const tcpTransport: Transport = {
     })
   },
 
-  connect(address, timeoutMs) {
+  connect(address, signal) {
     return new Promise((resolve, reject) => {
       const socket = new Socket({ allowHalfOpen: false })
       const fail = (error: NodeJS.ErrnoException): void => {
-        socket.destroy()
+        signal?.removeEventListener('abort', giveUp)
         reject(connectError(address, error))
       }
+      const giveUp = (): void => {
+        socket.destroy()
+        fail(Object.assign(new Error('given up', { cause: signal?.reason }), { code: 'ETIMEDOUT' }))
+      }
+      if (signal?.aborted === true) return giveUp()
+      signal?.addEventListener('abort', giveUp, { once: true })
       socket.once('error', fail)
-      socket.setTimeout(timeoutMs, () =>
-        fail(Object.assign(new Error(`not connected within ${timeoutMs} ms`), { code: 'ETIMEDOUT' })),
-      )
       socket.connect({ host: address.host, port: address.port, autoSelectFamily: true }, () => {
-        socket.setTimeout(0)
-        socket.removeAllListeners('timeout')
+        signal?.removeEventListener('abort', giveUp)
         const wire = new TcpWire(socket)
         socket.removeListener('error', fail)
         resolve(wire)

@@ -58,7 +58,7 @@ export function transportContract(name: string, make: () => TransportUnderTest):
         accepted = resolve
       })
       const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, (wire) => accepted(wire))
-      const near = new Recorded(await settled(transport.connect(listener.address, 1_000)))
+      const near = new Recorded(await settled(transport.connect(listener.address)))
       const far = new Recorded(await settled(accepting))
       const close = async (): Promise<void> => {
         near.wire.destroy()
@@ -212,7 +212,7 @@ export function transportContract(name: string, make: () => TransportUnderTest):
       const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, (wire) => wire.destroy())
       const { address } = listener
       await listener.close()
-      await assert.rejects(settled(transport.connect(address, 1_000)), {
+      await assert.rejects(settled(transport.connect(address)), {
         name: 'TransportError',
         code: 'ECONNREFUSED',
         message: `nothing listens on 127.0.0.1:${address.port}`,
@@ -227,7 +227,7 @@ export function transportContract(name: string, make: () => TransportUnderTest):
       const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, (wire) => {
         accepted.push(new Recorded(wire))
       })
-      const near = new Recorded(await settled(transport.connect(listener.address, 1_000)))
+      const near = new Recorded(await settled(transport.connect(listener.address)))
       near.wire.write(Buffer.from('a'))
       while (accepted.length === 0) await settled(new Promise((resolve) => setImmediate(resolve)))
       await settled(accepted[0]!.received(1))

@@ -39,8 +39,8 @@ export interface Listener {
 export interface Transport {
   /** @throws TransportError naming the address and what to do */
   listen(address: Address, onWire: (wire: Wire) => void): Promise<Listener>
-  /** @throws TransportError naming the address and what to do */
-  connect(address: Address, timeoutMs: number): Promise<Wire>
+  /** Gives up when the signal says so. @throws TransportError naming the address and what to do */
+  connect(address: Address, signal?: AbortSignal): Promise<Wire>
 }
 
 /** An address that cannot be listened on or reached; `code` is the errno name. */
