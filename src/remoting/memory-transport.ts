@@ -22,9 +22,15 @@ export interface MemoryFaults {
   freeze(): void
 }
 
+/** As much as one read of a socket brings. */
+const READ_BYTES = 65_536
+/** What a chunk holds once its listener has returned. */
+const STALE = 0xee
+
 /**
- * Byte streams inside one process: in order, one turn late, and the same from run to run. Written bytes are not copied,
- * so whoever changes them before they are written is found out.
+ * Byte streams inside one process: in order, one turn late, and the same from run to run. As unkind as real ones: who
+ * changes bytes before they are written is found out, since they are not copied until they are read; who reads a chunk
+ * after his callback has returned too, since all are read into the same buffer, which is spoiled behind each.
  */
 export class MemoryTransport implements Transport {
   readonly #scheduler: Scheduler
@@ -32,6 +38,7 @@ export class MemoryTransport implements Transport {
   readonly #listeners = new Map<number, (wire: Wire) => void>()
   readonly #unreachable = new Set<number>()
   readonly #wires = new Set<MemoryWire>()
+  readonly #readBuffer = Buffer.alloc(READ_BYTES)
   #nextPort = 50_000
 
   constructor(scheduler: Scheduler, options: MemoryTransportOptions = {}) {
@@ -69,9 +76,13 @@ export class MemoryTransport implements Transport {
     if (onWire === undefined) throw new TransportError(`nothing listens on ${formatAddress(address)}`, 'ECONNREFUSED')
     const near = { host: '127.0.0.1', port: this.#nextPort++ }
     const far = { host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port }
-    const [client, server] = MemoryWire.pair(this.#scheduler, this.#options, near, far, (wire) =>
-      this.#wires.delete(wire),
-    )
+    const make = (local: Address, remote: Address): MemoryWire =>
+      new MemoryWire(this.#scheduler, this.#options, this.#readBuffer, local, remote, (gone) =>
+        this.#wires.delete(gone),
+      )
+    const client = make(near, far)
+    const server = make(far, near)
+    MemoryWire.join(client, server)
     this.#wires.add(client).add(server)
     onWire(server)
     return client
@@ -108,6 +119,7 @@ class MemoryWire implements Wire, MemoryFaults {
   readonly #scheduler: Scheduler
   readonly #options: MemoryTransportOptions
   readonly #highWaterBytes: number
+  readonly #readBuffer: Buffer
   readonly #forget: (wire: MemoryWire) => void
   #peer!: MemoryWire
   /** Written by the peer, not read yet. */
@@ -131,11 +143,13 @@ class MemoryWire implements Wire, MemoryFaults {
   constructor(
     scheduler: Scheduler,
     options: MemoryTransportOptions,
+    readBuffer: Buffer,
     local: Address,
     remote: Address,
     forget: (wire: MemoryWire) => void,
   ) {
     this.#scheduler = scheduler
+    this.#readBuffer = readBuffer
     this.#options = options
     this.#highWaterBytes = options.highWaterBytes ?? 65_536
     this.#forget = forget
@@ -143,18 +157,9 @@ class MemoryWire implements Wire, MemoryFaults {
     this.remote = remote
   }
 
-  static pair(
-    scheduler: Scheduler,
-    options: MemoryTransportOptions,
-    near: Address,
-    far: Address,
-    forget: (wire: MemoryWire) => void,
-  ): [MemoryWire, MemoryWire] {
-    const client = new MemoryWire(scheduler, options, near, far, forget)
-    const server = new MemoryWire(scheduler, options, far, near, forget)
+  static join(client: MemoryWire, server: MemoryWire): void {
     client.#peer = server
     server.#peer = client
-    return [client, server]
   }
 
   get bufferedBytes(): number {
@@ -252,20 +257,24 @@ class MemoryWire implements Wire, MemoryFaults {
     if (this.#options.coalesce === true && this.#incoming.length > 1) this.#incoming = [Buffer.concat(this.#incoming)]
     while (this.#incoming.length > 0 && !this.#paused && !this.#closed) {
       const chunk = this.#nextChunk()
-      this.#cutAfter -= chunk.length
-      if (chunk.length > 0) this.#dataListener(chunk)
-      this.#peer.#taken(chunk.length)
+      const { length } = chunk
+      this.#cutAfter -= length
+      if (length > 0) {
+        chunk.copy(this.#readBuffer)
+        this.#dataListener(this.#readBuffer.subarray(0, length))
+        this.#readBuffer.fill(STALE, 0, length)
+      }
+      this.#peer.#taken(length)
       if (this.#cutAfter <= 0) return this.cut()
     }
     this.#seeEnd()
   }
 
   #nextChunk(): Buffer {
-    const { sliceBytes = Number.POSITIVE_INFINITY, random } = this.#options
+    const { random } = this.#options
+    const sliceBytes = Math.min(this.#options.sliceBytes ?? READ_BYTES, READ_BYTES)
     const first = this.#incoming[0]!
-    const slice =
-      random === undefined || sliceBytes === Number.POSITIVE_INFINITY ? sliceBytes : 1 + random.below(sliceBytes)
-    const most = Math.min(slice, this.#cutAfter)
+    const most = Math.min(random === undefined ? sliceBytes : 1 + random.below(sliceBytes), this.#cutAfter)
     if (first.length <= most) return this.#incoming.shift()!
     this.#incoming[0] = first.subarray(most)
     return first.subarray(0, most)

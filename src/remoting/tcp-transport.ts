@@ -1,4 +1,5 @@
 import { createServer, type Server, Socket } from 'node:net'
+import { readShared, SHARED_READ_BYTES } from './shared-read.ts'
 import { type Address, formatAddress, type Listener, type Transport, TransportError, type Wire } from './transport.ts'
 
 const BACKLOG = 1_024
@@ -8,10 +9,16 @@ class TcpWire implements Wire {
   readonly local: Address
   readonly #socket: Socket
   #failure: Error | undefined
+  #dataListener: ((chunk: Buffer) => void) | undefined
   #closeListener: ((error: Error | undefined) => void) | undefined
 
-  constructor(socket: Socket) {
+  /** @param readBuffer what an accepted socket is read into */
+  constructor(given: Socket, readBuffer?: Buffer) {
+    const shared =
+      readBuffer === undefined ? undefined : readShared(given, readBuffer, (chunk) => this.#dataListener?.(chunk))
+    const socket = shared ?? given
     this.#socket = socket
+    if (shared === undefined) socket.on('data', (chunk) => this.#dataListener?.(chunk)).pause()
     this.remote = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 }
     this.local = { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 }
     socket.setNoDelay(true)
@@ -39,7 +46,8 @@ class TcpWire implements Wire {
   }
 
   onData(listener: (chunk: Buffer) => void): void {
-    this.#socket.on('data', listener)
+    this.#dataListener = listener
+    this.#socket.resume()
   }
 
   onDrain(listener: () => void): void {
@@ -68,48 +76,60 @@ class TcpWire implements Wire {
   }
 }
 
-/** TCP of the machine: no delay, no keep-alive, both as Java sets them; a peer that ends its half ends ours. */
-export const tcpTransport: Transport = {
-  listen(address, onWire) {
-    return new Promise((resolve, reject) => {
-      const server: Server = createServer({ noDelay: true, keepAlive: false, allowHalfOpen: false }, (socket) => {
-        // A peer that is gone before it was accepted has no address any more.
-        if (socket.remoteAddress === undefined) socket.on('error', () => {}).destroy()
-        else onWire(new TcpWire(socket))
-      })
-      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(address, error)))
-      server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
-        const taken = server.address()
-        const port = taken !== null && typeof taken === 'object' ? taken.port : address.port
-        // After listening an error concerns one accept (no file descriptor left); the peer tries again.
-        server.removeAllListeners('error').on('error', () => {})
-        resolve(new TcpListener(server, { host: address.host, port }))
-      })
-    })
-  },
+export interface TcpOptions {
+  /** Accepted sockets are read into one buffer of their listener; false: each read has a buffer of its own. */
+  sharedReads: boolean
+}
 
-  connect(address, signal) {
-    return new Promise((resolve, reject) => {
-      const socket = new Socket({ allowHalfOpen: false })
-      const fail = (error: NodeJS.ErrnoException): void => {
-        signal?.removeEventListener('abort', giveUp)
-        reject(connectError(address, error))
-      }
-      const giveUp = (): void => {
-        socket.destroy()
-        fail(Object.assign(new Error('given up', { cause: signal?.reason }), { code: 'ETIMEDOUT' }))
-      }
-      if (signal?.aborted === true) return giveUp()
-      signal?.addEventListener('abort', giveUp, { once: true })
-      socket.once('error', fail)
-      socket.connect({ host: address.host, port: address.port, autoSelectFamily: true }, () => {
-        signal?.removeEventListener('abort', giveUp)
-        const wire = new TcpWire(socket)
-        socket.removeListener('error', fail)
-        resolve(wire)
-      })
+/** TCP: no delay, no keep-alive, both as Java sets them; a peer that ends its half ends ours. */
+export function createTcpTransport({ sharedReads }: TcpOptions): Transport {
+  return { listen: (address, onWire) => listenOn(address, onWire, sharedReads), connect: connectTo }
+}
+
+/** TCP of the machine. */
+export const tcpTransport: Transport = createTcpTransport({ sharedReads: true })
+
+function listenOn(address: Address, onWire: (wire: Wire) => void, sharedReads: boolean): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    const readBuffer = sharedReads ? Buffer.allocUnsafeSlow(SHARED_READ_BYTES) : undefined
+    const options = { noDelay: true, keepAlive: false, allowHalfOpen: false, pauseOnConnect: true }
+    const server: Server = createServer(options, (socket) => {
+      // A peer that is gone before it was accepted has no address any more.
+      if (socket.remoteAddress === undefined) socket.on('error', () => {}).destroy()
+      else onWire(new TcpWire(socket, readBuffer))
     })
-  },
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(address, error)))
+    server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
+      const taken = server.address()
+      const port = taken !== null && typeof taken === 'object' ? taken.port : address.port
+      // After listening an error concerns one accept (no file descriptor left); the peer tries again.
+      server.removeAllListeners('error').on('error', () => {})
+      resolve(new TcpListener(server, { host: address.host, port }))
+    })
+  })
+}
+
+function connectTo(address: Address, signal?: AbortSignal): Promise<Wire> {
+  return new Promise((resolve, reject) => {
+    const socket = new Socket({ allowHalfOpen: false })
+    const fail = (error: NodeJS.ErrnoException): void => {
+      signal?.removeEventListener('abort', giveUp)
+      reject(connectError(address, error))
+    }
+    const giveUp = (): void => {
+      socket.destroy()
+      fail(Object.assign(new Error('given up', { cause: signal?.reason }), { code: 'ETIMEDOUT' }))
+    }
+    if (signal?.aborted === true) return giveUp()
+    signal?.addEventListener('abort', giveUp, { once: true })
+    socket.once('error', fail)
+    socket.connect({ host: address.host, port: address.port, autoSelectFamily: true }, () => {
+      signal?.removeEventListener('abort', giveUp)
+      const wire = new TcpWire(socket)
+      socket.removeListener('error', fail)
+      resolve(wire)
+    })
+  })
 }
 
 class TcpListener implements Listener {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { SeededRandom } from '../base/random.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import { until } from './harness.contract.ts'
 import { MemoryTransport, type MemoryTransportOptions } from './memory-transport.ts'
-import { plainHost, tcpTransport } from './tcp-transport.ts'
+import { readShared } from './shared-read.ts'
+import { createTcpTransport, plainHost, tcpTransport } from './tcp-transport.ts'
 import { transportContract } from './transport.contract.ts'
 import { formatAddress, parseAddress, type Wire } from './transport.ts'
 
@@ -17,6 +19,10 @@ const memory = (options: MemoryTransportOptions) => () => {
 }
 
 transportContract('tcp', () => ({ transport: tcpTransport, settled: (promise) => promise }))
+transportContract('tcp, reads of their own', () => ({
+  transport: createTcpTransport({ sharedReads: false }),
+  settled: (promise) => promise,
+}))
 transportContract('memory', memory({}))
 transportContract('memory, coalescing', memory({ coalesce: true }))
 transportContract('memory, slow', memory({ delayMs: 7 }))
@@ -124,6 +130,20 @@ describe('memory transport', () => {
 })
 
 describe('tcp transport', () => {
+  test('this Node has the handles that shared reads need', async () => {
+    let isShared: boolean | undefined
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      const moved = readShared(socket, Buffer.alloc(1_024), () => {})
+      isShared = moved !== undefined
+      ;(moved ?? socket).destroy()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const wire = await tcpTransport.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+    await new Promise((resolve) => wire.onClose(resolve))
+    assert.equal(isShared, true)
+    server.close()
+  })
+
   test('an unknown host and an address of another machine are named', async () => {
     await assert.rejects(
       tcpTransport.listen({ host: '203.0.113.77', port: 0 }, () => {}),

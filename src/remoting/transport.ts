@@ -15,6 +15,7 @@ export interface Wire {
   uncork(): void
   /** Accepted and not written yet. */
   readonly bufferedBytes: number
+  /** A chunk is valid until the listener returns: the next one may be read into the same bytes. */
   onData(listener: (chunk: Buffer) => void): void
   onDrain(listener: () => void): void
   /** Called once, when nothing more will come or go. */
