@@ -34,8 +34,8 @@ const PASSED_OVER_MS = 5_000
 
 /** Pulls that wait for messages, by queue: woken by an arrival in the same turn, or when their time is up. */
 export class LongPoll {
+  readonly probe: LongPollProbe
   readonly #scheduler: Scheduler
-  readonly #probe: LongPollProbe
   readonly #most: number
   /** topic → queue id → pulls, the longest waiting first. A queue that was waited for keeps its set. */
   readonly #topics = new Map<string, (Set<ParkedPull> | undefined)[]>()
@@ -50,12 +50,12 @@ export class LongPoll {
   /** @param most pulls that may wait at once */
   constructor(scheduler: Scheduler, probe: LongPollProbe, most: number) {
     this.#scheduler = scheduler
-    this.#probe = probe
+    this.probe = probe
     this.#most = most
   }
 
   get parked(): number {
-    return this.#probe.parked
+    return this.probe.parked
   }
 
   /** Nobody waits any more: the broker stops. */
@@ -65,8 +65,8 @@ export class LongPoll {
 
   /** @returns false when too many wait, or none may any more */
   park(pull: ParkedPull, waitMs: number): boolean {
-    if (this.#closed || this.#probe.parked >= this.#most) {
-      this.#probe.refused++
+    if (this.#closed || this.probe.parked >= this.#most) {
+      this.probe.refused++
       return false
     }
     const now = this.#scheduler.monotonic()
@@ -74,10 +74,11 @@ export class LongPoll {
       this.#step = Math.floor(now / STEP_MS)
       this.#wind(now)
     }
-    pull.deadline = now + waitMs
+    // The slot of this very step has been emptied.
+    pull.deadline = Math.max(now + waitMs, (this.#step + 1) * STEP_MS)
     this.#slotOf(pull).add(pull)
     this.#queueOf(pull).add(pull)
-    this.#probe.parked++
+    this.probe.parked++
     return true
   }
 
@@ -93,7 +94,7 @@ export class LongPoll {
     }
     if (woken === undefined) return
     for (const pull of woken) this.#take(pull)
-    this.#probe.woken += woken.length
+    this.probe.woken += woken.length
     for (const pull of woken) pull.resume()
   }
 
@@ -144,9 +145,9 @@ export class LongPoll {
     const due: ParkedPull[] = []
     for (let at = Math.max(this.#step + 1, step - SLOTS + 1); at <= step; at++) this.#empty(at, step, due)
     if (step > this.#step) this.#step = step
-    this.#probe.timedOut += due.length
+    this.probe.timedOut += due.length
     for (const pull of due) pull.resume()
-    if (this.#probe.parked > 0 && !this.#closed) this.#wind(now)
+    if (this.probe.parked > 0 && !this.#closed) this.#wind(now)
   }
 
   /** Takes out of a slot what is due; those of a later turn of the wheel stay. */
@@ -166,7 +167,7 @@ export class LongPoll {
   #take(pull: ParkedPull): void {
     this.#slotOf(pull).delete(pull)
     this.#topics.get(pull.topic)?.[pull.queueId]?.delete(pull)
-    this.#probe.parked--
+    this.probe.parked--
   }
 
   #slotOf(pull: ParkedPull): Set<ParkedPull> {
