@@ -101,6 +101,9 @@ describe('members of a consumer group', () => {
     assert.equal(told(a), 1)
     await beat(a, { topics: { returns: '*' } })
     assert.equal(told(a), 1)
+    assert.deepEqual([...broker.broker.consumers.get('g')!.subscriptions.keys()], ['returns'])
+    await beat(a, { topics: { returns: '*' } })
+    assert.equal(told(a), 0)
     await broker.close()
   })
 
