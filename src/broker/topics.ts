@@ -15,6 +15,8 @@ import * as names from '../protocol/names.ts'
 import type { BrokerSettings } from './settings.ts'
 
 const { READ, WRITE, INHERIT } = names.Permission
+/** Topics put into words in one turn. */
+const SLICE = 2_000
 
 export interface TopicTableOptions {
   settings: BrokerSettings
@@ -201,23 +203,42 @@ export class TopicTable {
   }
 
   #save(): void {
-    this.#file.save(this.#text())
+    const lines: string[] = []
+    for (const config of this.#topics.values()) lines.push(lineOf(config))
+    this.#file.save(this.#text(lines))
     this.#told(this.#changes, null)
   }
 
-  /** One write for all topics that a turn brings, with the sync off the loop. */
+  /** One write for all topics that a turn brings, put into words slice by slice, with the sync off the loop. */
   #saveSoon(): void {
     if (this.#isSaving) return
     this.#isSaving = true
-    this.#scheduler.soon(() => {
-      const changes = this.#changes
-      this.#file.saveLater(this.#text(), (error) => {
-        this.#isSaving = false
-        this.#told(changes, error)
-        // After a failure the next change, the next who waits, or the end tries again.
-        if (error === null && this.isUnsaved) this.#saveSoon()
-      })
+    this.#scheduler.soon(() => this.#saveSliced(this.#changes, this.#saved, this.#topics.values(), []))
+  }
+
+  #saveSliced(changes: number, saved: number, rest: Iterator<TopicConfig>, lines: string[]): void {
+    for (let count = 0; count < SLICE; count++) {
+      const next = rest.next()
+      if (next.done === true) return this.#saveLines(changes, saved, lines)
+      lines.push(lineOf(next.value))
+    }
+    this.#scheduler.defer(() => this.#saveSliced(changes, saved, rest, lines))
+  }
+
+  #saveLines(changes: number, saved: number, lines: string[]): void {
+    // All was saved meanwhile: lines from before must not follow it.
+    if (saved !== this.#saved) return this.#savedSoon()
+    this.#file.saveLater(this.#text(lines), (error) => {
+      this.#told(changes, error)
+      // After a failure the next change, the next who waits, or the end tries again.
+      if (error === null) this.#savedSoon()
+      else this.#isSaving = false
     })
+  }
+
+  #savedSoon(): void {
+    this.#isSaving = false
+    if (this.isUnsaved) this.#saveSoon()
   }
 
   #told(changes: number, error: DiskError | null): void {
@@ -227,11 +248,7 @@ export class TopicTable {
     for (const { done } of told) done(error)
   }
 
-  /** A line per topic, keys as Java orders them. */
-  #text(): string {
-    const lines: string[] = []
-    for (const config of this.#topics.values())
-      lines.push(`\t\t${JSON.stringify(config.topicName)}:${topicText(config)}`)
+  #text(lines: readonly string[]): string {
     const version = stringifyJavaJson(this.#dataVersion)
     return `{\n\t"dataVersion":${version},\n\t"topicConfigTable":{\n${lines.join(',\n')}\n\t}\n}`
   }
@@ -279,10 +296,11 @@ function systemTopics(settings: BrokerSettings): TopicConfig[] {
   ]
 }
 
-/** By hand: there may be a hundred thousand of them. */
-function topicText(config: TopicConfig): string {
+/** A line of the file, keys as Java orders them; by hand, since there may be a hundred thousand of them. */
+function lineOf(config: TopicConfig): string {
   const { topicName, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order, attributes } = config
-  return `{"attributes":${stringifyJavaJson(attributes)},"order":${order},"perm":${perm},"readQueueNums":${readQueueNums},"topicFilterType":${JSON.stringify(topicFilterType)},"topicName":${JSON.stringify(topicName)},"topicSysFlag":${topicSysFlag},"writeQueueNums":${writeQueueNums}}`
+  const name = JSON.stringify(topicName)
+  return `\t\t${name}:{"attributes":${stringifyJavaJson(attributes)},"order":${order},"perm":${perm},"readQueueNums":${readQueueNums},"topicFilterType":${JSON.stringify(topicFilterType)},"topicName":${name},"topicSysFlag":${topicSysFlag},"writeQueueNums":${writeQueueNums}}`
 }
 
 function sameTopic(a: TopicConfig | undefined, b: TopicConfig): boolean {
