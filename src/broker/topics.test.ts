@@ -185,12 +185,11 @@ describe('the table of topics', () => {
     topics.createForSend('a', 'TBW102', 4)
     await Promise.resolve() // the first slice is in words
     topics.update([topic('topic-0', { perm: 4 })])
-    topics.createForSend('b', 'TBW102', 4)
     await machine.scheduler.advance(20)
     assert.equal(topics.isUnsaved, false)
     const again = machine.open()
     assert.equal(again.get('topic-0')?.perm, 4)
-    assert.ok(again.get('a') !== undefined && again.get('b') !== undefined)
+    assert.ok(again.get('a') !== undefined)
   })
 
   test('that is closed has everything in its file', () => {
