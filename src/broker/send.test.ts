@@ -393,6 +393,12 @@ describe('a message that is refused', () => {
     ['a batch with an element past its end', batch(int32(1_000, 0, 0, 0, 0, 0)), 13, illegal],
     ['a batch with a body of −1 bytes', batch(int32(24, 0, 0, 0, -1, 0)), 13, illegal],
     ['a batch whose second element is cut', batch(Buffer.concat([int32(24, 0, 0, 0, 2, 0), int32(24)])), 13, illegal],
+    [
+      'a batch of 190,650 empty elements',
+      batch(Buffer.alloc(4_194_300, Buffer.concat([int32(22, 0, 0, 0, 0), Buffer.alloc(2)]))),
+      13,
+      illegal,
+    ],
     // Of a later version: never stored as something else.
     ['a delay level', { properties: 'DELAY=3' }, 13, later],
     ['delay level 99', { properties: 'DELAY=99' }, 13, later],
@@ -420,7 +426,7 @@ describe('a message that is refused', () => {
   ]
 
   test('says why, with the marks that every answer has, and leaves nothing behind', async () => {
-    const broker = await startSimulatedBroker()
+    const broker = await startSimulatedBroker({ mappedFileSizeCommitLog: '33554432' })
     const client = await broker.connect()
     await client.ask(SendMessageV2, sendOf(), 'the only one')
     const position = broker.broker.store.positions.appended
