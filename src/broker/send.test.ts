@@ -25,7 +25,14 @@ describe('a message that is sent', () => {
     const broker = await startSimulatedBroker()
     const client = await broker.connect()
     const properties = 'TAGS=red KEYS=k1 UNIQ_KEY=7F0000012F7B4E0E2F2A76015B450000 WAIT=true size=大'
-    const header = sendOf({ queueId: 3, flag: 7, sysFlag: 0x301, properties, bornTimestamp: 1_234_567_890_123 })
+    const header = sendOf({
+      queueId: 3,
+      flag: 7,
+      sysFlag: 0x301,
+      properties,
+      bornTimestamp: 1_234_567_890_123,
+      reconsumeTimes: 2,
+    })
     const answer = await client.ask(SendMessageV2, header, Buffer.from([0x78, 0x5e, 0, 255]))
     assert.equal(answer.code, ResponseCode.SUCCESS)
     assert.equal(answer.remark, undefined)
@@ -42,6 +49,7 @@ describe('a message that is sent', () => {
     assert.deepEqual(message!.body, Buffer.from([0x78, 0x5e, 0, 255]), 'a compressed body stays as it is')
     assert.equal(message!.sysFlag, 0x301)
     assert.equal(message!.flag, 7)
+    assert.equal(message!.reconsumeTimes, 2)
     assert.equal(message!.bornTimestamp, 1_234_567_890_123)
     assert.equal(`${message!.bornHost.host}:${message!.bornHost.port}`, client.address)
     assert.deepEqual(message!.storeHost, { host: '127.0.0.1', port: 10_911 })
