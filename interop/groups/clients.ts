@@ -79,7 +79,8 @@ async function withClient(
   if (client === undefined) return
   await inParallel(run.width, chosen, async (scenario) => {
     const body = async (): Promise<string | undefined> => {
-      const args = { ns: server.nameServer, run: run.id }
+      // Both Java clients make the same names; each has topics of its own.
+      const args = { ns: server.nameServer, run: `${run.id}${name.replace(/\W/g, '')}` }
       const { ok: _ok, ...facts } = await client.must(scenario, args, { timeoutMs: 120_000 })
       return Object.keys(facts).length === 0 ? undefined : JSON.stringify(facts)
     }

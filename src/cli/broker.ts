@@ -19,7 +19,9 @@ export async function run(args: string[]): Promise<number> {
       const parts = machine(options)
       const settings = await brokerSettingsOf(options, parts.log, undefined)
       if (settings.namesrvAddr === '') {
-        parts.log.warn('no name server is named, so no client will find this broker', { fix: '-n HOST:PORT, or namesrvAddr in the file' })
+        parts.log.warn('no name server is named, so no client will find this broker', {
+          fix: '-n HOST:PORT, or namesrvAddr in the file',
+        })
       }
       requireWritable(settings.storePathRootDir)
       warnOfOpenDoor(parts.log, 'broker', settings.bindAddress)

@@ -1,5 +1,5 @@
-import { systemDisk } from '../base/system-disk.ts'
 import { type RawSetting, readSettingsFile, readSetWords, type SettingsDeclaration } from '../base/settings.ts'
+import { systemDisk } from '../base/system-disk.ts'
 import { count, parse } from './client-options.ts'
 import { Failure } from './failure.ts'
 
@@ -44,7 +44,8 @@ export const serverUsage = `      --data DIR           folder for everything tha
 
 export function readServerOptions(args: string[], verb: string): ServerOptions {
   const { values, positionals } = parse(args, options)
-  if (positionals.length > 0) throw new Failure(`${verb} takes options only, not '${positionals[0]}'; see cometmq ${verb} --help`)
+  if (positionals.length > 0)
+    throw new Failure(`${verb} takes options only, not '${positionals[0]}'; see cometmq ${verb} --help`)
   return {
     dataFolder: values.data,
     host: values.host,
@@ -82,7 +83,8 @@ function readFile(path: string): Record<string, RawSetting> {
 /** A value of an option, as if it had been written in a file. */
 export function given(origin: string, values: Record<string, string | number | undefined>): Record<string, RawSetting> {
   const raw: Record<string, RawSetting> = {}
-  for (const [key, value] of Object.entries(values)) if (value !== undefined) raw[key] = { value: String(value), origin }
+  for (const [key, value] of Object.entries(values))
+    if (value !== undefined) raw[key] = { value: String(value), origin }
   return raw
 }
 
@@ -90,7 +92,11 @@ export function given(origin: string, values: Record<string, string | number | u
 type Declaration = SettingsDeclaration<any>
 
 /** Splits keys between the roles of one process: each goes to whoever knows it, unknown ones to the first. */
-export function split(raw: Record<string, RawSetting>, first: Declaration, second: Declaration): [Record<string, RawSetting>, Record<string, RawSetting>] {
+export function split(
+  raw: Record<string, RawSetting>,
+  first: Declaration,
+  second: Declaration,
+): [Record<string, RawSetting>, Record<string, RawSetting>] {
   const ofFirst: Record<string, RawSetting> = {}
   const ofSecond: Record<string, RawSetting> = {}
   for (const [key, value] of Object.entries(raw)) {

@@ -46,7 +46,11 @@ function listenHost({ host, hasFile }: ServerOptions): string | undefined {
   return host ?? (hasFile ? undefined : LOOPBACK)
 }
 
-export async function nameServerSettingsOf(options: ServerOptions, log: Log, shared: boolean): Promise<NameServerSettings> {
+export async function nameServerSettingsOf(
+  options: ServerOptions,
+  log: Log,
+  shared: boolean,
+): Promise<NameServerSettings> {
   const { nameServerSettings } = await import('../nameserver/settings.ts')
   const { brokerSettings } = await import('../broker/settings.ts')
   const root = dataFolder(options)
@@ -57,7 +61,10 @@ export async function nameServerSettingsOf(options: ServerOptions, log: Log, sha
     return keys
   }
   const { settings, warnings } = nameServerSettings.parse({
-    ...given('default', { kvConfigPath: `${root}/namesrv/kvConfig.json`, configStorePath: `${root}/namesrv/namesrv.properties` }),
+    ...given('default', {
+      kvConfigPath: `${root}/namesrv/kvConfig.json`,
+      configStorePath: `${root}/namesrv/namesrv.properties`,
+    }),
     ...own(options.file),
     ...given('option', { bindAddress: listenHost(options), listenPort: options.namesrvPort }),
     ...own(options.set),
@@ -66,7 +73,11 @@ export async function nameServerSettingsOf(options: ServerOptions, log: Log, sha
   return settings
 }
 
-export async function brokerSettingsOf(options: ServerOptions, log: Log, namesrv: string | undefined): Promise<BrokerSettings> {
+export async function brokerSettingsOf(
+  options: ServerOptions,
+  log: Log,
+  namesrv: string | undefined,
+): Promise<BrokerSettings> {
   const { brokerSettings } = await import('../broker/settings.ts')
   const { nameServerSettings } = await import('../nameserver/settings.ts')
   const root = dataFolder(options)
@@ -105,6 +116,8 @@ export function requireWritable(folder: string): void {
     file.closeSync()
     systemDisk.removeSync(probe)
   } catch (error) {
-    throw new Failure(`${folder} cannot be written: ${(error as Error).message}; choose another folder with --data`, { cause: error })
+    throw new Failure(`${folder} cannot be written: ${(error as Error).message}; choose another folder with --data`, {
+      cause: error,
+    })
   }
 }

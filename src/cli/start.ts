@@ -15,17 +15,28 @@ export async function run(args: string[]): Promise<number> {
   }
   return runUntilSignal(
     async () => {
-      const [{ startNameServer }, { startBroker }] = await Promise.all([import('../nameserver/start.ts'), import('../broker/start.ts')])
+      const [{ startNameServer }, { startBroker }] = await Promise.all([
+        import('../nameserver/start.ts'),
+        import('../broker/start.ts'),
+      ])
       await using opened = new AsyncDisposableStack()
       const parts = machine(options)
       const nameServerSettings = await nameServerSettingsOf(options, parts.log, true)
       // The name server's own address is known once it listens; the broker may register with others too.
       let localAddress: string | undefined
       const nameServer = opened.use(
-        await startNameServer({ ...parts, settings: nameServerSettings, isLocalBroker: (address) => address === localAddress }),
+        await startNameServer({
+          ...parts,
+          settings: nameServerSettings,
+          isLocalBroker: (address) => address === localAddress,
+        }),
       )
       const own = formatAddress({ host: reachable(nameServer.address.host), port: nameServer.address.port })
-      const settings = await brokerSettingsOf(options, parts.log, options.namesrv === undefined ? own : `${own};${options.namesrv}`)
+      const settings = await brokerSettingsOf(
+        options,
+        parts.log,
+        options.namesrv === undefined ? own : `${own};${options.namesrv}`,
+      )
       requireWritable(settings.storePathRootDir)
       warnOfOpenDoor(parts.log, 'name server and broker', settings.bindAddress)
       const broker = opened.use(await startBroker({ ...parts, settings }))

@@ -123,7 +123,7 @@ export function topicNameFault(topic: string): string | undefined {
     return `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
   const long = topic.startsWith(RETRY_PREFIX) || topic.startsWith(DLQ_PREFIX)
   if (topic.length > (long ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH)) {
-    return `The specified topic is longer than topic max length ${long ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH}.`
+    return 'The specified topic is longer than topic max length.'
   }
   return undefined
 }
@@ -133,7 +133,6 @@ export function groupNameFault(group: string): string | undefined {
   if (group.trim() === '') return 'The specified group is blank.'
   if (!NAME.test(group))
     return `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
-  if (group.length > MAX_GROUP_LENGTH)
-    return `The specified group is longer than group max length: ${MAX_GROUP_LENGTH}.`
+  if (group.length > MAX_GROUP_LENGTH) return 'The specified group is longer than group max length.'
   return undefined
 }

@@ -288,6 +288,8 @@ export class ConsumeQueues {
   removeTopic(topic: string, queues: readonly number[]): void {
     for (const queue of queues) {
       const tail = this.#tails[queue]
+      // A read that is still on its way finds nothing more.
+      this.#table.max[queue] = 0
       this.#tails[queue] = undefined
       if (tail !== undefined) this.#live.splice(this.#live.indexOf(tail), 1)
     }

@@ -1,6 +1,9 @@
 import type { DiskError, DiskFile } from '../base/disk.ts'
 
-/** An open file that is closed only once nothing is in flight on it: a descriptor must not change its file meanwhile. */
+/**
+ * An open file that is closed only once nothing is in flight on it: a descriptor must not change its file meanwhile.
+ * Every failure comes by the callback, also one that the disk throws at once.
+ */
 export class FileHandle {
   readonly file: DiskFile
   #inFlight = 0
@@ -11,27 +14,23 @@ export class FileHandle {
   }
 
   write(bytes: Uint8Array, position: number, done: (error: DiskError | null) => void): void {
-    this.#begin()
-    this.file.write(bytes, position, (error) => {
-      this.#end()
-      done(error)
-    })
+    this.#start(done, (ended) => this.file.write(bytes, position, ended))
   }
 
   read(into: Uint8Array, position: number, done: (error: DiskError | null, count: number) => void): void {
-    this.#begin()
-    this.file.read(into, position, (error, count) => {
-      this.#end()
-      done(error, count)
-    })
+    let got = 0
+    this.#start(
+      (error) => done(error, got),
+      (ended) =>
+        this.file.read(into, position, (error, count) => {
+          got = count
+          ended(error)
+        }),
+    )
   }
 
   datasync(done: (error: DiskError | null) => void): void {
-    this.#begin()
-    this.file.datasync((error) => {
-      this.#end()
-      done(error)
-    })
+    this.#start(done, (ended) => this.file.datasync(ended))
   }
 
   close(): void {
@@ -40,12 +39,17 @@ export class FileHandle {
     if (this.#inFlight === 0) this.file.closeSync()
   }
 
-  #begin(): void {
+  #start(done: (error: DiskError | null) => void, call: (ended: (error: DiskError | null) => void) => void): void {
     this.#inFlight++
-  }
-
-  #end(): void {
-    this.#inFlight--
-    if (this.#closing && this.#inFlight === 0) this.file.closeSync()
+    const ended = (error: DiskError | null): void => {
+      this.#inFlight--
+      if (this.#closing && this.#inFlight === 0) this.file.closeSync()
+      done(error)
+    }
+    try {
+      call(ended)
+    } catch (error) {
+      ended(error as DiskError)
+    }
   }
 }

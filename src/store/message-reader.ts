@@ -10,6 +10,7 @@ import {
   FILLER_SIZE,
   isExtensionAddress,
   UNIT_BYTES,
+  type Units,
   unitPosition,
   unitPresent,
   unitSize,
@@ -165,7 +166,7 @@ class Reading {
 
   /** Takes entries that pass the tag filter, until the answer would be full. */
   #choose(): void {
-    const { queues, commitLog } = this.#parts
+    const { commitLog } = this.#parts
     const filter = this.#request.filter
     const step =
       filter === undefined ? Math.min(STEP_UNITS, Math.max(1, this.#request.maxCount)) : this.#end - this.#next
@@ -175,11 +176,8 @@ class Reading {
     this.#isFull = false
     this.#fetched = 0
     while (this.#next < this.#end) {
-      const units = queues.units(this.#queue, this.#next, Math.min(step, this.#end - this.#next))
-      if (units.count === 0) {
-        this.#holeSeen = true
-        return
-      }
+      const units = this.#unitsFrom(Math.min(step, this.#end - this.#next))
+      if (units === undefined) return
       const { view, at: start, count } = units
       for (let index = 0; index < count; index++) {
         const at = start + index * UNIT_BYTES
@@ -210,6 +208,19 @@ class Reading {
         this.#next++
       }
     }
+  }
+
+  /** The next entries; undefined where there are none, or where the disk does not give them. */
+  #unitsFrom(wanted: number): Units | undefined {
+    try {
+      const units = this.#parts.queues.units(this.#queue, this.#next, wanted)
+      if (units.count > 0) return units
+      this.#holeSeen = true
+    } catch (cause) {
+      this.#parts.log.error('consume queue not read', { ...this.#request, filter: undefined, cause })
+      this.#failedAt = this.#next
+    }
+    return undefined
   }
 
   /** Tested only once something is chosen: a message larger than the limits is still delivered. */
@@ -246,17 +257,17 @@ class Reading {
       }
       const length = this.#positions[last]! + this.#sizes[last]! - position
       const bytes = Buffer.allocUnsafe(length)
-      if (commitLog.appended - position > warmLimit.bytes) {
-        this.#parts.probe.coldReads++
-        segment.read(bytes, position, (error, count) => {
-          if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
-          else this.#failed(error)
-          this.#goOn()
-        })
-        return false
-      }
       const started = scheduler.monotonic()
       try {
+        if (commitLog.appended - position > warmLimit.bytes) {
+          this.#parts.probe.coldReads++
+          segment.read(bytes, position, (error, count) => {
+            if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
+            else this.#failed(error)
+            this.#goOn()
+          })
+          return false
+        }
         const count = segment.readSync(bytes, position)
         warmLimit.measured(scheduler.monotonic() - started, commitLog.appended - position)
         this.#takeSpan(bytes.subarray(0, count), last)

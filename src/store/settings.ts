@@ -1,39 +1,71 @@
 import { bool, bytes, int, millis, oneOf, type Settings, settings, text } from '../base/settings.ts'
 
+/** Keys of MessageStoreConfig that nothing here obeys: known, so that a file of Java's is not full of warnings. */
+const LATER = `
+readOnlyCommitLogStorePaths storePathEpochFile storePathBrokerIdentity enableConsumeQueueExt
+mappedFileSizeConsumeQueueExt mappedFileSizeTimerLog maxHashSlotNum maxIndexNum messageIndexEnable
+messageIndexSafe mapperFileSizeBatchConsumeQueue commitIntervalCommitLog flushCommitLogTimed
+flushCommitLogLeastPages commitCommitLogLeastPages flushLeastPagesWhenWarmMapedFile
+flushCommitLogThoroughInterval commitCommitLogThoroughInterval flushConsumeQueueLeastPages
+transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable deleteWhen
+fileReservedTime diskMaxUsedSpaceRatio diskSpaceWarningLevelRatio diskSpaceCleanForciblyRatio
+cleanFileForciblyEnable cleanResourceInterval deleteCommitLogFilesInterval deleteConsumeQueueFilesInterval
+destroyMapedFileIntervalForcibly redeleteHangedFileInterval defaultQueryMaxNum maxMsgsNumBatch
+maxConsumeQueueScan sampleCountThreshold enabledAppendPropCRC forceVerifyPropCRC flushDelayOffsetInterval
+enableScheduleAsyncDeliver timerWheelEnable timerPrecisionMs timerRollWindowSlot timerMaxDelaySec
+timerFlushIntervalMs timerGetMessageThreadNum timerPutMessageThreadNum timerInterceptDelayLevel
+timerSkipUnknownError timerStopEnqueue timerStopDequeue timerCongestNumEachSlot timerCheckMetricsWhen
+disappearTimeAfterStart brokerRole haListenPort haMasterAddress haSendHeartbeatInterval haHousekeepingInterval
+haTransferBatchSize haMaxGapNotInSync slaveTimeout totalReplicas inSyncReplicas minInSyncReplicas
+allAckInSyncStateSet enableAutoInSyncReplicas haMaxTimeSlaveNotCatchup maxHaTransferByteInSecond
+haFlowControlEnable syncMasterFlushOffsetWhenStartup duplicationEnable enableLmq enableMultiDispatch
+maxLmqConsumeQueueNum enableCompaction compactionScheduleInternal compactionMappedFileSize dLegerGroup
+dLegerPeers dLegerSelfId coldDataFlowControlEnable coldDataScanEnable useReentrantLockWhenPutMessage
+useABSLock topicQueueLockNum offsetCheckInSlave enableControllerMode enableBuildConsumeQueueConcurrently
+commitLogRecoverMaxNum enableAcceleratedRecovery rocksdbCQDoubleWriteEnable indexRocksDBEnable
+timerRocksDBEnable transRocksDBEnable putMessageTimeout maxRecoveryCommitlogFiles dispatchFromSenderThread
+dispatchCqThreads enableAsyncReput
+`
+  .trim()
+  .split(/\s+/)
+
 /**
  * The store's settings, spelled and defaulted as Java's MessageStoreConfig. Only keys that something obeys are here.
  */
-export const storeSettings = settings({
-  storePathRootDir: text('./data', 'Folder of the store: commit log, consume queues, configuration.'),
-  storePathCommitLog: text('', 'Folder of the commit log; by default commitlog in storePathRootDir.'),
-  mappedFileSizeCommitLog: bytes(1_073_741_824, 'Size of one commit log segment.', { min: 16_384 }),
-  mappedFileSizeConsumeQueue: bytes(6_000_000, 'Size of one consume queue file; rounded up to whole entries of 20.', {
-    min: 20,
-  }),
-  flushDiskType: oneOf(['ASYNC_FLUSH', 'SYNC_FLUSH'], 'ASYNC_FLUSH', 'Answer before or after fdatasync.'),
-  flushIntervalCommitLog: millis(500, 'ASYNC_FLUSH: longest time between a write and the fdatasync that covers it.'),
-  syncFlushTimeout: millis(5_000, 'SYNC_FLUSH: after this time the answer is FLUSH_DISK_TIMEOUT.'),
-  flushIntervalConsumeQueue: millis(1_000, 'Longest time that consume queue entries wait in memory to be written.'),
-  flushConsumeQueueThoroughInterval: millis(60_000, 'Period in which all consume queues are synced.'),
-  maxMessageSize: bytes(4_194_304, 'Largest body of a message, or of a batch as it arrives.', { min: 1 }),
-  autoMessageVersionOnTopicLen: bool(true, 'Store topics longer than 127 bytes as message version 2.'),
-  checkCRCOnRecover: bool(true, 'Verify body checksums when the log is scanned at start.'),
-  maxTransferBytesOnMessageInMemory: bytes(262_144, 'Bytes that one read returns of recent messages.'),
-  maxTransferCountOnMessageInMemory: int(32, 'Messages that one read returns of recent messages.', { min: 1 }),
-  maxTransferBytesOnMessageInDisk: bytes(65_536, 'Bytes that one read returns of messages far back.'),
-  maxTransferCountOnMessageInDisk: int(8, 'Messages that one read returns of messages far back.', { min: 1 }),
-  accessMessageInMemoryMaxRatio: int(
-    40,
-    'Messages within this share of the memory (%) behind the end count as recent.',
-    {
-      min: 1,
-      max: 100,
-    },
-  ),
-  maxFilterMessageSize: int(16_000, 'Bytes of consume queue entries (20 each) that one read examines.', { min: 20 }),
-  messageDelayLevel: text('1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h', 'Delay levels, from 1.'),
-  osPageCacheBusyTimeOutMills: millis(1_000, 'A write that takes longer makes sends answer SYSTEM_BUSY.'),
-  storeType: oneOf(['default', 'defaultRocksDB'], 'default', 'Only default, plain files, is served.'),
-  enableDLegerCommitLog: bool(false, 'DLedger stores are not served: true is refused.'),
-})
+export const storeSettings = settings(
+  {
+    storePathRootDir: text('./data', 'Folder of the store: commit log, consume queues, configuration.'),
+    storePathCommitLog: text('', 'Folder of the commit log; by default commitlog in storePathRootDir.'),
+    mappedFileSizeCommitLog: bytes(1_073_741_824, 'Size of one commit log segment.', { min: 16_384 }),
+    mappedFileSizeConsumeQueue: bytes(6_000_000, 'Size of one consume queue file; rounded up to whole entries of 20.', {
+      min: 20,
+    }),
+    flushDiskType: oneOf(['ASYNC_FLUSH', 'SYNC_FLUSH'], 'ASYNC_FLUSH', 'Answer before or after fdatasync.'),
+    flushIntervalCommitLog: millis(500, 'ASYNC_FLUSH: longest time between a write and the fdatasync that covers it.'),
+    syncFlushTimeout: millis(5_000, 'SYNC_FLUSH: after this time the answer is FLUSH_DISK_TIMEOUT.'),
+    flushIntervalConsumeQueue: millis(1_000, 'Longest time that consume queue entries wait in memory to be written.'),
+    flushConsumeQueueThoroughInterval: millis(60_000, 'Period in which all consume queues are synced.'),
+    maxMessageSize: bytes(4_194_304, 'Largest body of a message, or of a batch as it arrives.', { min: 1 }),
+    autoMessageVersionOnTopicLen: bool(true, 'Store topics longer than 127 bytes as message version 2.'),
+    checkCRCOnRecover: bool(true, 'Verify body checksums when the log is scanned at start.'),
+    maxTransferBytesOnMessageInMemory: bytes(262_144, 'Bytes that one read returns of recent messages.'),
+    maxTransferCountOnMessageInMemory: int(32, 'Messages that one read returns of recent messages.', { min: 1 }),
+    maxTransferBytesOnMessageInDisk: bytes(65_536, 'Bytes that one read returns of messages far back.'),
+    maxTransferCountOnMessageInDisk: int(8, 'Messages that one read returns of messages far back.', { min: 1 }),
+    accessMessageInMemoryMaxRatio: int(
+      40,
+      'Messages within this share of the memory (%) behind the end count as recent.',
+      {
+        min: 1,
+        max: 100,
+      },
+    ),
+    maxFilterMessageSize: int(16_000, 'Bytes of consume queue entries (20 each) that one read examines.', { min: 20 }),
+    messageDelayLevel: text('1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h', 'Delay levels, from 1.'),
+    osPageCacheBusyTimeOutMills: millis(1_000, 'A write that takes longer makes sends answer SYSTEM_BUSY.'),
+    storeType: oneOf(['default', 'defaultRocksDB'], 'default', 'Only default, plain files, is served.'),
+    enableDLegerCommitLog: bool(false, 'DLedger stores are not served: true is refused.'),
+  },
+  LATER,
+)
 export type StoreSettings = Settings<typeof storeSettings>

@@ -141,10 +141,10 @@ final class Consumes {
     consumer.subscribe(topic, "*");
     consumer.registerMessageListener(inbox.listener());
     consumer.start();
-    inbox.await(20, 30_000);
+    // A new group on a young queue is told offset 0, whatever it asks for: Java's broker does so too.
+    inbox.await(60, 30_000);
     consumer.shutdown();
-    Failed.unlessEqual(20, inbox.distinct(), "messages after the border");
-    for (int n = 40; n < 60; n++) Failed.when(!inbox.seen.containsKey(n), "message " + n + " did not come");
+    inbox.mustHoldEachOnce(60);
   }
 
   static void broadcast(Args args, Map<String, Object> facts) throws Exception {

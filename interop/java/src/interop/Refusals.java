@@ -36,7 +36,7 @@ final class Refusals {
 
     // The broker must know them as well. Header fields as of SEND_MESSAGE_V2.
     answer(producer, queue, facts, "badTopic", 310, send("bad topic!", 0), 29,
-        "The specified topic contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$");
+        "The specified topic: bad topic!, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$");
     answer(producer, queue, facts, "longTopic", 310, send("x".repeat(128), 0), 29,
         "The specified topic is longer than topic max length.");
     answer(producer, queue, facts, "systemTopic", 310, send("SCHEDULE_TOPIC_XXXX", 0), 16,
