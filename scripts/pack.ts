@@ -26,7 +26,7 @@ const packages: Record<'all' | 'client', Package> = {
   all: {
     name: 'cometmq',
     description: 'A RocketMQ-compatible message broker, name server, command line and client',
-    entries: ['src/cli/main.ts', 'src/client/index.ts', 'src/broker/start.ts', 'src/protocol/commands.ts'],
+    entries: ['src/cli/main.ts', 'src/client/index.ts', 'src/broker/start.ts', 'src/protocol/commands/all.ts'],
     exports: { '.': 'client/index', './broker': 'broker/start', './protocol': 'protocol/commands' },
     bin: { cometmq: './dist/cli/main.js' },
     engines: '>=24',

@@ -125,11 +125,13 @@ describe('the house', () => {
     assert.deepEqual(touching, [])
   })
 
+  // Types are erased: a handler names the type of the room that it is handed, and the room's routes name the handler.
   test('folders do not import each other in a circle', () => {
     const arrows = new Map<string, Set<string>>()
     for (const file of files) {
+      if (isTest(file.path)) continue
       const from = dirname(file.path)
-      for (const imported of file.imports) {
+      for (const imported of valueImports(file)) {
         const to = dirname(imported)
         if (to === from) continue
         if (!arrows.has(from)) arrows.set(from, new Set())
@@ -146,7 +148,7 @@ describe('the house', () => {
   })
 
   test('files do not import each other in a circle', () => {
-    const imports = new Map(files.map((file) => [file.path, valueImports(file)]))
+    const imports = new Map(files.map((file) => [file.path, file.imports]))
     const state = new Map<string, 'open' | 'done'>()
     const circles: string[] = []
     const visit = (path: string, trail: string[]): void => {

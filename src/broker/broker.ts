@@ -15,7 +15,7 @@ import type { LongPoll } from './long-poll.ts'
 import type { OffsetTable } from './offsets.ts'
 import type { ProducerRegistry } from './producers.ts'
 import type { BrokerDescription } from './registration.ts'
-import type { BrokerSettings } from './settings.ts'
+import { type BrokerSettings, brokerSettings } from './settings.ts'
 import type { Stats } from './stats.ts'
 import type { TopicTable } from './topics.ts'
 
@@ -109,6 +109,20 @@ export class Broker {
   /** Whether a position lies so near the end of the log that it is taken to be in memory. */
   readonly isRecent = (position: number | undefined): boolean =>
     position !== undefined && this.store.positions.written - position <= this.#recentBytes
+
+  /** Java's properties text of all settings. */
+  describeSettings(): string {
+    return brokerSettings.format(this.settings)
+  }
+
+  /**
+   * Changes what the allow-list permits: never a path, never a command. The object stays the same, since handlers hold it.
+   *
+   * @throws SettingsError naming what may not be changed, or a value that cannot be used
+   */
+  updateSettings(changes: Readonly<Record<string, string>>): void {
+    Object.assign(this.settings, brokerSettings.update(this.settings, changes))
+  }
 
   /** What name servers are told. */
   describe(): BrokerDescription {

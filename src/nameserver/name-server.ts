@@ -6,7 +6,7 @@ import type { Connection } from '../remoting/connection.ts'
 import { KvConfig } from './kv-config.ts'
 import { RouteAnswers } from './route-answers.ts'
 import { RouteTable } from './route-table.ts'
-import type { NameServerSettings } from './settings.ts'
+import { type NameServerSettings, nameServerSettings } from './settings.ts'
 import type { SettingsFileStore } from './settings-file.ts'
 
 export interface NameServerProbe {
@@ -57,6 +57,20 @@ export class NameServer {
       brokersChanged: () => this.answers.dropAll(),
     })
     this.answers = new RouteAnswers(this)
+  }
+
+  /** Java's properties text of all settings. */
+  describeSettings(): string {
+    return nameServerSettings.format(this.settings)
+  }
+
+  /**
+   * Changes what the allow-list permits.
+   *
+   * @throws SettingsError naming what may not be changed, or a value that cannot be used
+   */
+  updateSettings(changes: Readonly<Record<string, string>>): void {
+    this.settings = nameServerSettings.update(this.settings, changes)
   }
 
   /** A broker registered over this connection: its loss is the broker's. */

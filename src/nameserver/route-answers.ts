@@ -2,20 +2,31 @@ import type { BrokerData } from '../protocol/bodies.ts'
 import { NumberKeyMap, stringifyJavaJson } from '../protocol/java-json.ts'
 import { ORDER_TOPIC_NAMESPACE } from '../protocol/names.ts'
 import { formatAddress, parseAddress } from '../remoting/transport.ts'
-import type { NameServer } from './name-server.ts'
-import type { TopicRoute } from './route-table.ts'
+import type { KvConfig } from './kv-config.ts'
+import type { RouteTable, TopicRoute } from './route-table.ts'
+import type { NameServerSettings } from './settings.ts'
 
 /** Encoded answers kept at most; a topic has one per JSON flavour and per address it is asked at. */
 const MAX_ANSWERS = 65_536
 
+/** What an answer is made of. */
+export interface RouteSources {
+  /** As they are now: they may be updated. */
+  readonly settings: NameServerSettings
+  readonly kv: KvConfig
+  readonly routes: RouteTable
+  readonly probe: { routeCacheHits: number }
+  readonly isLocalBroker: (address: string) => boolean
+}
+
 /** Route answers, encoded once and handed out until something changes. */
 export class RouteAnswers {
-  readonly #server: NameServer
+  readonly #sources: RouteSources
   readonly #answers = new Map<string, Map<string, Buffer>>()
   #count = 0
 
-  constructor(server: NameServer) {
-    this.#server = server
+  constructor(sources: RouteSources) {
+    this.#sources = sources
   }
 
   drop(topic: string): void {
@@ -39,10 +50,10 @@ export class RouteAnswers {
     const flavour = `${standard ? 's' : 'j'}${reachedAt}`
     const cached = this.#answers.get(topic)?.get(flavour)
     if (cached !== undefined) {
-      this.#server.probe.routeCacheHits++
+      this.#sources.probe.routeCacheHits++
       return cached
     }
-    const route = this.#server.routes.route(topic, this.#server.settings.supportActingMaster)
+    const route = this.#sources.routes.route(topic, this.#sources.settings.supportActingMaster)
     if (route === undefined) return undefined
     const encoded = this.encode(topic, route, standard, reachedAt)
     if (this.#count >= MAX_ANSWERS) this.dropAll()
@@ -54,7 +65,7 @@ export class RouteAnswers {
   }
 
   encode(topic: string, route: TopicRoute, standard: boolean, reachedAt: string): Buffer {
-    const { settings, kv } = this.#server
+    const { settings, kv } = this.#sources
     const body = {
       brokerDatas: route.brokerDatas.map((broker) => ({ ...broker, brokerAddrs: this.addresses(broker, reachedAt) })),
       filterServerTable: route.filterServerTable,
@@ -69,7 +80,7 @@ export class RouteAnswers {
   addresses(broker: BrokerData, reachedAt: string): NumberKeyMap<string> {
     const addresses = new NumberKeyMap<string>()
     for (const [id, address] of Object.entries(broker.brokerAddrs)) {
-      addresses.set(Number(id), this.#server.isLocalBroker(address) ? withHost(address, reachedAt) : address)
+      addresses.set(Number(id), this.#sources.isLocalBroker(address) ? withHost(address, reachedAt) : address)
     }
     return addresses
   }

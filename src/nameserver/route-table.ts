@@ -1,4 +1,4 @@
-import type { BrokerData, DataVersion, QueueData, TopicConfig } from '../protocol/bodies.ts'
+import { type BrokerData, type DataVersion, type QueueData, sameVersion, type TopicConfig } from '../protocol/bodies.ts'
 import { Permission } from '../protocol/names.ts'
 
 /** Silence after which a broker is gone, where it does not say itself, ms. */
@@ -424,10 +424,6 @@ function minId(set: BrokerSet): number | undefined {
   let least: number | undefined
   for (const id of set.addresses.keys()) if (least === undefined || id < least) least = id
   return least
-}
-
-export function sameVersion(a: DataVersion, b: DataVersion): boolean {
-  return a.stateVersion === b.stateVersion && a.timestamp === b.timestamp && a.counter === b.counter
 }
 
 function sameQueues(a: QueueData, b: QueueData): boolean {

@@ -239,3 +239,7 @@ export function readMessageQueue(value: unknown): MessageQueue {
 export function nextDataVersion(version: DataVersion, nowMs: number): DataVersion {
   return { stateVersion: version.stateVersion, timestamp: nowMs, counter: version.counter + 1 }
 }
+
+export function sameVersion(a: DataVersion, b: DataVersion): boolean {
+  return a.stateVersion === b.stateVersion && a.timestamp === b.timestamp && a.counter === b.counter
+}

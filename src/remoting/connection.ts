@@ -9,7 +9,6 @@ import { foreignProtocol } from './first-bytes.ts'
 import type { RemotingLimits } from './limits.ts'
 import { type AnswerListener, PendingRequests } from './pending-requests.ts'
 import { ConnectionClosed, ConnectionFull, FrameTooLarge, Refused } from './remoting-errors.ts'
-import type { Body, Router } from './router.ts'
 import type { SharedBuffers } from './shared-buffers.ts'
 import { type Address, formatAddress, type Wire } from './transport.ts'
 
@@ -20,6 +19,15 @@ export { ConnectionClosed, ConnectionFull, FrameTooLarge, Refused, RequestTimeou
 const COPIED_BODY_BYTES = 16_384
 /** How long a closed connection waits for the peer to close too, so that it can still read what was written last. */
 const LINGER_MS = 1_000
+
+/** A body, in one piece or in several that follow each other. */
+export type Body = Buffer | readonly Buffer[]
+
+/** Who is handed the requests of the peer. */
+export interface RequestReceiver {
+  dispatch(connection: Connection, request: Frame): void
+  connectionClosed(connection: Connection): void
+}
 
 /** A response, read. */
 export interface Answered<C extends AnyCommand> {
@@ -84,7 +92,7 @@ export interface ConnectionOptions {
   probe: ConnectionProbe
   shared: SharedBuffers
   /** Who answers requests of the peer; without one they are answered as unknown codes. */
-  router: Router | undefined
+  router: RequestReceiver | undefined
   /**
    * Whether a server accepted it. Only such a side stops reading while its peer does not: were both to, each would wait
    * for the other.
@@ -109,7 +117,7 @@ export class Connection {
   readonly #log: Log
   readonly #probe: ConnectionProbe
   readonly #shared: SharedBuffers
-  readonly #router: Router | undefined
+  readonly #router: RequestReceiver | undefined
   readonly #accepted: boolean
   readonly #onGone: ((connection: Connection) => void) | undefined
   readonly #reader: FrameReader

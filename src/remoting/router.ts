@@ -6,10 +6,9 @@ import type { Frame, Serialize } from '../protocol/frame.ts'
 import { Refusal } from '../protocol/refusal.ts'
 import { requestCodeName } from '../protocol/request-code.ts'
 import { ResponseCode } from '../protocol/response-code.ts'
-import type { Connection } from './connection.ts'
+import type { Body, Connection } from './connection.ts'
 
 /** Bytes of a response: one buffer, or several that follow each other. Not changed once handed over. */
-export type Body = Buffer | readonly Buffer[]
 
 /**
  * Answers a request, now or later, once. A one-way request is answered too, so that it ends; nothing is sent then, nor

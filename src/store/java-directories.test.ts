@@ -20,7 +20,8 @@ import { SeededRandom } from '../base/random.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import { systemDisk } from '../base/system-disk.ts'
 import { bodyRange, checkRecord, readQueueOffset, readSysFlag } from '../protocol/message.ts'
-import { type MessageStore, openStore, type ReadResult } from './message-store.ts'
+import type { MessageStore, ReadResult } from './message-store.ts'
+import { openStore } from './open-store.ts'
 import { storeSettings } from './settings.ts'
 
 interface Oracle {

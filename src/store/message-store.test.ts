@@ -7,11 +7,11 @@ import {
   GetStatus,
   type MessageFilter,
   type MessageStore,
-  openStore,
   PutStatus,
   type ReadResult,
   StoreRefused,
 } from './message-store.ts'
+import { openStore } from './open-store.ts'
 import { draftOf, openSimulatedStore, type SimulatedStore } from './simulated-store.ts'
 
 const EIO = Object.assign(new Error('EIO: simulated'), { code: 'EIO' })

@@ -17,7 +17,6 @@ export type { Arrival } from './dispatch.ts'
 export { GetStatus, type MessageFilter, type ReadRequest, type ReadResult } from './get-message.ts'
 export type { Host, MessageDraft } from './message-draft.ts'
 export type { Boundary } from './offset-by-time.ts'
-export { openStore } from './open-store.ts'
 export { StoreCorrupt, StoreLocked, StoreRefused } from './store-errors.ts'
 
 export interface StoreOptions {

@@ -4,7 +4,8 @@ import { SeededRandom } from '../base/random.ts'
 import { SimulatedDisk } from '../base/simulated-disk.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import type { MessageDraft } from './message-draft.ts'
-import { type MessageStore, openStore, type StoreOptions } from './message-store.ts'
+import type { MessageStore, StoreOptions } from './message-store.ts'
+import { openStore } from './open-store.ts'
 import { storeSettings } from './settings.ts'
 
 /** A store in memory with its time and disk, for the tests of whoever stands on a store. */

@@ -15,8 +15,8 @@ import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
 import type { Broker } from '../broker.ts'
-import { isTagType, parseSubscription } from '../filter.ts'
-import { jsonBody } from '../json-body.ts'
+import { isTagType, parseSubscription } from './filter.ts'
+import { jsonBody } from './json-body.ts'
 
 export const heartBeat =
   ({ consumers, producers, groups, topics, log }: Broker): Answer<typeof HeartBeat> =>

@@ -16,13 +16,12 @@ import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
 import type { Broker } from '../broker.ts'
-import { runtimeInfo } from '../runtime-info.ts'
-import { brokerSettings } from '../settings.ts'
+import { runtimeInfo } from './runtime-info.ts'
 
 export const getConfig =
-  ({ settings, topics }: Broker): Answer<typeof GetBrokerConfig> =>
+  (broker: Broker): Answer<typeof GetBrokerConfig> =>
   () =>
-    withBody({ version: stringifyJavaJson(topics.dataVersion) }, brokerSettings.format(settings))
+    withBody({ version: stringifyJavaJson(broker.topics.dataVersion) }, broker.describeSettings())
 
 /** Only what is declared updatable: never a path, never a command. */
 export const updateConfig =
@@ -31,8 +30,7 @@ export const updateConfig =
     if (body.length === 0) return undefined
     const changes = readChanges(body)
     try {
-      // The object stays the same: handlers hold it.
-      Object.assign(broker.settings, brokerSettings.update(broker.settings, changes))
+      broker.updateSettings(changes)
     } catch (error) {
       if (error instanceof SettingsError) throw new Refusal(ResponseCode.NO_PERMISSION, error.message)
       throw error

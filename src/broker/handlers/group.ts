@@ -5,10 +5,10 @@ import { groupNameFault } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody, withCode } from '../../remoting/router.ts'
-import { alterAttributes, groupAttributes } from '../attributes.ts'
 import type { Broker } from '../broker.ts'
-import { jsonBody } from '../json-body.ts'
-import { pageOf } from '../pages.ts'
+import { alterAttributes, groupAttributes } from './attributes.ts'
+import { jsonBody } from './json-body.ts'
+import { pageOf } from './pages.ts'
 
 export const updateGroup =
   (broker: Broker): Answer<typeof commands.UpdateAndCreateSubscriptionGroup> =>

@@ -5,7 +5,7 @@ import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, type Exchange, withBody } from '../../remoting/router.ts'
 import type { Broker } from '../broker.ts'
-import { jsonBody } from '../json-body.ts'
+import { jsonBody } from './json-body.ts'
 
 export const lockQueues =
   ({ locks }: Broker): Answer<typeof LockBatchMq> =>

@@ -7,8 +7,8 @@ import type { Connection } from '../../remoting/connection.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
 import { GetStatus, type MessageFilter, type ReadResult } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
-import { isTagType, TagFilters } from '../filter.ts'
 import type { ParkedPull } from '../long-poll.ts'
+import { isTagType, TagFilters } from './filter.ts'
 
 type PullCommand = typeof PullMessage | typeof LitePullMessage
 type PullRequest = Request<typeof PullMessage>

@@ -8,9 +8,9 @@ import { ResponseCode } from '../../protocol/response-code.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
 import { type Appended, type MessageDraft, PutStatus } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
-import { SendProperties } from '../send-properties.ts'
-import { describeTopic } from '../topic-text.ts'
 import type { TopicTable } from '../topics.ts'
+import { SendProperties } from './send-properties.ts'
+import { describeTopic } from './topic-text.ts'
 
 type SendCommand = typeof SendMessage | typeof SendMessageV2 | typeof SendBatchMessage
 type SendRequest = Request<typeof SendMessage>

@@ -13,10 +13,10 @@ import { RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
-import { alterAttributes, parseAttributeChanges, topicAttributes } from '../attributes.ts'
 import type { Broker } from '../broker.ts'
-import { jsonBody } from '../json-body.ts'
-import { pageOf } from '../pages.ts'
+import { alterAttributes, parseAttributeChanges, topicAttributes } from './attributes.ts'
+import { jsonBody } from './json-body.ts'
+import { pageOf } from './pages.ts'
 
 /** Queues of a topic at most, each way. */
 const MAX_QUEUES = 65_536

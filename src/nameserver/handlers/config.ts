@@ -5,7 +5,6 @@ import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
 import type { NameServer } from '../name-server.ts'
-import { nameServerSettings } from '../settings.ts'
 
 /** What Java refuses by name; everything else that is not on our allow-list is refused too. */
 const BLACK_LIST = ['configBlackList', 'configStorePath', 'kvConfigPath', 'rocketmqHome']
@@ -24,7 +23,7 @@ export const updateConfig =
       throw new Refusal(ResponseCode.NO_PERMISSION, 'Can not update config in black list.')
     }
     try {
-      server.settings = nameServerSettings.update(server.settings, changes)
+      server.updateSettings(changes)
     } catch (error) {
       if (error instanceof SettingsError) throw new Refusal(ResponseCode.NO_PERMISSION, error.message)
       throw error
@@ -36,6 +35,6 @@ export const updateConfig =
   }
 
 export const getConfig =
-  ({ settings }: NameServer): Answer<typeof GetNameServerConfig> =>
+  (server: NameServer): Answer<typeof GetNameServerConfig> =>
   () =>
-    withBody(undefined, nameServerSettings.format(settings))
+    withBody(undefined, server.describeSettings())

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { numberOf, readDataVersion } from '../../protocol/bodies.ts'
+import { numberOf, readDataVersion, sameVersion } from '../../protocol/bodies.ts'
 import type {
   BrokerHeartbeat,
   GetBrokerMemberGroup,
@@ -13,8 +13,7 @@ import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody, withCode } from '../../remoting/router.ts'
 import type { NameServer } from '../name-server.ts'
-import { readRegisterBody } from '../register-body.ts'
-import { sameVersion } from '../route-table.ts'
+import { readRegisterBody } from './register-body.ts'
 
 /** Names of sets and clusters become keys of every answer; what no broker can be called is refused. */
 const NAME = /^[^\s\u0000-\u001f"\\{}]{1,255}$/

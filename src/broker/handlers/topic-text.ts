@@ -1,5 +1,5 @@
-import type { TopicConfig } from '../protocol/bodies.ts'
-import { Permission } from '../protocol/names.ts'
+import type { TopicConfig } from '../../protocol/bodies.ts'
+import { Permission } from '../../protocol/names.ts'
 
 /** A topic as Java prints it in remarks. */
 export function describeTopic(config: TopicConfig): string {

@@ -1,6 +1,6 @@
-import type { SubscriptionData } from '../protocol/bodies.ts'
-import { javaHashCode } from '../protocol/java-hash.ts'
-import type { MessageFilter } from '../store/message-store.ts'
+import type { SubscriptionData } from '../../protocol/bodies.ts'
+import { javaHashCode } from '../../protocol/java-hash.ts'
+import type { MessageFilter } from '../../store/message-store.ts'
 
 const ALL = '*'
 /** Expressions of pulls that bring their own, remembered at once; a group uses one. */

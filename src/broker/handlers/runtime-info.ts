@@ -1,4 +1,4 @@
-import type { Broker } from './broker.ts'
+import type { Broker } from '../broker.ts'
 
 /** Keys of GET_BROKER_RUNTIME_INFO: the broker's own, and those of the store. Tools break on a key that is missing. */
 export function runtimeInfo(broker: Broker): Record<string, string> {

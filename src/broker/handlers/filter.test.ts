@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { SubscriptionData } from '../protocol/bodies.ts'
-import { javaHashCode } from '../protocol/java-hash.ts'
-import type { MessageFilter } from '../store/message-store.ts'
+import type { SubscriptionData } from '../../protocol/bodies.ts'
+import { javaHashCode } from '../../protocol/java-hash.ts'
+import type { MessageFilter } from '../../store/message-store.ts'
 import { parseSubscription, TagFilters } from './filter.ts'
 
 function matches(filter: MessageFilter | undefined, tag: string): boolean {

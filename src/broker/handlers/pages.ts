@@ -1,4 +1,4 @@
-import { type DataVersion, readDataVersion } from '../protocol/bodies.ts'
+import { type DataVersion, readDataVersion } from '../../protocol/bodies.ts'
 import { objectIn } from './json-body.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { Refusal } from '../protocol/refusal.ts'
-import { ResponseCode } from '../protocol/response-code.ts'
+import { Refusal } from '../../protocol/refusal.ts'
+import { ResponseCode } from '../../protocol/response-code.ts'
 
 interface Attribute {
   changeable: boolean
@@ -74,7 +74,7 @@ export function alterAttributes(
     if (name === '' || (sign !== '+' && sign !== '-')) throw refusal(`wrong format key: ${signed}`)
     const attribute = Object.hasOwn(known, name) ? known[name] : undefined
     if (attribute === undefined) throw refusal(`unsupported key: ${name}`)
-    if (isNew && sign === '-') throw refusal('only add attribute is supported while creating topic. key: ' + signed)
+    if (isNew && sign === '-') throw refusal(`only add attribute is supported while creating topic. key: ${signed}`)
     if (!isNew && !attribute.changeable && result[name] !== value) {
       throw refusal(`attempt to update an unchangeable attribute. key: ${name}`)
     }

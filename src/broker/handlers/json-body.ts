@@ -1,8 +1,8 @@
-import { isObject, JavaJsonError, type JsonObject, parseJavaJson } from '../protocol/java-json.ts'
-import { Refusal } from '../protocol/refusal.ts'
-import { requestCodeName } from '../protocol/request-code.ts'
-import { ResponseCode } from '../protocol/response-code.ts'
-import type { Exchange } from '../remoting/router.ts'
+import { isObject, JavaJsonError, type JsonObject, parseJavaJson } from '../../protocol/java-json.ts'
+import { Refusal } from '../../protocol/refusal.ts'
+import { requestCodeName } from '../../protocol/request-code.ts'
+import { ResponseCode } from '../../protocol/response-code.ts'
+import type { Exchange } from '../../remoting/router.ts'
 
 /** The JSON object in a request's body. @throws Refusal when there is none: the peer's fault, not ours */
 export function jsonBody({ body, frame }: Exchange): JsonObject {

@@ -1,5 +1,5 @@
-import '../protocol/native-buffer.ts'
-import { NAME_END, VALUE_END } from '../protocol/properties.ts'
+import '../../protocol/native-buffer.ts'
+import { NAME_END, VALUE_END } from '../../protocol/properties.ts'
 
 /** What the send path does about a property of a certain name. */
 type Meaning = 'uniqueKey' | 'wait' | 'priority' | 'innerBatch' | 'stripped' | 'delay' | 'transaction' | 'notServed'

@@ -7,11 +7,11 @@ import {
   readTopicConfig,
   type TopicConfig,
   textOf,
-} from '../protocol/bodies.ts'
-import { parseJavaJson, parseJavaObject } from '../protocol/java-json.ts'
-import { Version } from '../protocol/names.ts'
-import { Refusal } from '../protocol/refusal.ts'
-import { ResponseCode } from '../protocol/response-code.ts'
+} from '../../protocol/bodies.ts'
+import { parseJavaJson, parseJavaObject } from '../../protocol/java-json.ts'
+import { Version } from '../../protocol/names.ts'
+import { Refusal } from '../../protocol/refusal.ts'
+import { ResponseCode } from '../../protocol/response-code.ts'
 
 /** What a broker registers. */
 export interface RegisterBody {

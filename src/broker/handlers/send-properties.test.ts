@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fastCheck from 'fast-check'
-import { encodeProperties, parseProperties } from '../protocol/properties.ts'
+import { encodeProperties, parseProperties } from '../../protocol/properties.ts'
+import { propertiesOf } from '../simulated-requests.ts'
 import { SendProperties } from './send-properties.ts'
-import { propertiesOf } from './simulated-requests.ts'
 
 const ADDED = 'MSG_REGION\u0001r\u0002'
 
