@@ -100,6 +100,7 @@ export class RouteTable {
     }
     if (formerAddr === undefined && topics.size === 1) return undefined
     const formerMinId = known === undefined ? undefined : minId(known)
+    const formerLook = known === undefined ? undefined : lookOf(known, this.#filterServers.get(brokerAddr))
 
     const set = known ?? {
       cluster: clusterName,
@@ -132,7 +133,10 @@ export class RouteTable {
         const perm = isPrimeReplica && set.enableActingMaster ? config.perm & ~Permission.WRITE : config.perm
         this.#putQueues(topic, brokerName, { ...config, perm })
       }
-      for (const [topic, mapping] of registration.mappings) this.#mappingsOf(topic).set(brokerName, mapping)
+      for (const [topic, mapping] of registration.mappings) {
+        this.#mappingsOf(topic).set(brokerName, mapping)
+        this.#listener.topicChanged(topic)
+      }
     }
     this.#live.set(key, {
       lastUpdateMs: nowMs,
@@ -143,7 +147,8 @@ export class RouteTable {
     })
     if (registration.filterServers.length > 0) this.#filterServers.set(brokerAddr, registration.filterServers)
     else this.#filterServers.delete(brokerAddr)
-    if (formerAddr !== brokerAddr || before === undefined) this.#listener.brokersChanged()
+    const look = lookOf(set, registration.filterServers)
+    if (formerAddr !== brokerAddr || before === undefined || formerLook !== look) this.#listener.brokersChanged()
 
     const masterAddr = brokerId === MASTER ? undefined : set.addresses.get(MASTER)
     const master = masterAddr === undefined ? undefined : this.#live.get(liveKey(clusterName, masterAddr))
@@ -411,6 +416,11 @@ function brokerData(set: BrokerSet, addresses: ReadonlyMap<number, string>): Bro
   for (const [id, address] of addresses) brokerAddrs[id] = address
   const { cluster, brokerName, enableActingMaster, zoneName } = set
   return { cluster, brokerName, brokerAddrs, enableActingMaster, ...(zoneName === undefined ? {} : { zoneName }) }
+}
+
+/** What routes tell of a set and one of its brokers, beside addresses. */
+function lookOf({ cluster, zoneName, enableActingMaster }: BrokerSet, filterServers: readonly string[] = []): string {
+  return JSON.stringify([cluster, zoneName, enableActingMaster, filterServers])
 }
 
 const liveKey = (clusterName: string, brokerAddr: string): string => `${clusterName}\u0000${brokerAddr}`
