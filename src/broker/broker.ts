@@ -6,6 +6,7 @@ import type { UniqueIds } from '../protocol/message-id.ts'
 import type { Connection } from '../remoting/connection.ts'
 import { type Address, formatAddress } from '../remoting/transport.ts'
 import type { Host, MessageStore } from '../store/message-store.ts'
+import type { Announcements } from './announcements.ts'
 import type { ConsumerRegistry } from './consumers.ts'
 import type { Counts } from './counts.ts'
 import type { GroupTable } from './groups.ts'
@@ -29,6 +30,7 @@ export interface BrokerParts {
   /** Written into records, and part of message ids. */
   storeHost: Host
   topics: TopicTable
+  announcements: Announcements
   groups: GroupTable
   offsets: OffsetTable
   consumers: ConsumerRegistry
@@ -56,6 +58,7 @@ export class Broker {
   readonly store: MessageStore
   readonly storeHost: Host
   readonly topics: TopicTable
+  readonly announcements: Announcements
   readonly groups: GroupTable
   readonly offsets: OffsetTable
   readonly consumers: ConsumerRegistry
@@ -85,6 +88,7 @@ export class Broker {
     this.store = parts.store
     this.storeHost = parts.storeHost
     this.topics = parts.topics
+    this.announcements = parts.announcements
     this.groups = parts.groups
     this.offsets = parts.offsets
     this.consumers = parts.consumers

@@ -21,6 +21,8 @@ export interface RegistrationOptions {
   nameServers: readonly string[]
   client: RemotingClient
   describe: () => BrokerDescription
+  /** Called for each topic of {@link Registration.topicsChanged}, once it is registered or could not be. */
+  told: (topic: string) => void
   scheduler: Scheduler
   log: Log
   periodMs: number
@@ -61,15 +63,21 @@ export class Registration {
 
   /** Topics changed: name servers learn of them in this turn, all changes of a turn together. */
   topicsChanged(topics: readonly TopicConfig[]): void {
-    this.#changed.push(...topics)
-    if (this.#changeScheduled || this.#stop.signal.aborted) return
+    for (const topic of topics) this.#changed.push(topic)
+    if (this.#changeScheduled) return
     this.#changeScheduled = true
     this.#options.scheduler.soon(() => {
       this.#changeScheduled = false
-      const changed = new Map(this.#changed.splice(0).map((topic) => [topic.topicName, topic]))
-      // One topic alone would look like the registration of a broker that is not known, which is refused.
-      void (changed.size === 1 ? this.#registerWith(this.#withNeighbour(changed)) : this.#registerWith(changed))
+      void this.#registerChanged(this.#changed.splice(0))
     })
+  }
+
+  async #registerChanged(topics: readonly TopicConfig[]): Promise<void> {
+    const changed = new Map(topics.map((topic) => [topic.topicName, topic]))
+    // One topic alone would look like the registration of a broker that is not known, which is refused.
+    if (!this.#stop.signal.aborted)
+      await this.#registerWith(changed.size === 1 ? this.#withNeighbour(changed) : changed)
+    for (const { topicName } of topics) this.#options.told(topicName)
   }
 
   registerAll(): Promise<void> {

@@ -13,6 +13,7 @@ import { type Route, Router } from '../remoting/router.ts'
 import { listen, type RemotingServer } from '../remoting/server.ts'
 import type { Address, Transport } from '../remoting/transport.ts'
 import { openStore } from '../store/open-store.ts'
+import { Announcements } from './announcements.ts'
 import { Broker } from './broker.ts'
 import { ConsumerRegistry } from './consumers.ts'
 import { Counts, countsProbe } from './counts.ts'
@@ -98,6 +99,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   opened.defer(() => groups.close())
   const offsets = new OffsetTable(tables)
   opened.defer(() => offsets.close())
+  const announcements = new Announcements(scheduler)
   const stats = new Stats(scheduler)
   opened.defer(() => stats.close())
   const counts = new Counts(
@@ -146,6 +148,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     store,
     storeHost,
     topics,
+    announcements,
     groups,
     offsets,
     consumers,
@@ -199,6 +202,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       nameServers: nameServersOf(settings.namesrvAddr),
       client,
       describe: () => broker.describe(),
+      told: (topic) => announcements.ended(topic),
       scheduler,
       log,
       periodMs: Math.max(10_000, Math.min(settings.registerNameServerPeriod, 60_000)),
@@ -207,7 +211,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     },
     probes.register('broker.registration', { registrations: 0, failures: 0 }),
   )
-  topics.onChange((changed) => registration.topicsChanged(changed))
+  topics.onChange((changed) => {
+    for (const { topicName } of changed) announcements.begun(topicName)
+    registration.topicsChanged(changed)
+  })
   opened.defer(() => registration.close())
   await registration.start()
   return new RunningBroker(broker, main.server, registration, opened.move())

@@ -40,6 +40,8 @@ export class TopicTable {
   #changes = 0
   #saved = 0
   #isSaving = false
+  /** Topics that the file does not hold as they are, with the change that made them so. */
+  readonly #unsaved = new Map<string, number>()
   /** Told when the file holds so many changes, or could not be written. */
   #waiting: { changes: number; done: (error: DiskError | null) => void }[] = []
 
@@ -178,6 +180,11 @@ export class TopicTable {
     return this.#saved < this.#changes
   }
 
+  /** Whether the file lacks this topic, or holds an older one. */
+  isUnsavedTopic(topic: string): boolean {
+    return this.#unsaved.has(topic)
+  }
+
   /** Calls back once the file holds all that this table holds now, or could not be written. */
   whenSaved(done: (error: DiskError | null) => void): void {
     if (!this.isUnsaved) return done(null)
@@ -193,6 +200,7 @@ export class TopicTable {
   #putSoon(config: TopicConfig): void {
     this.#topics.set(config.topicName, config)
     this.#bumpVersion()
+    this.#unsaved.set(config.topicName, this.#changes)
     this.#saveSoon()
     this.#changed([config])
   }
@@ -242,7 +250,10 @@ export class TopicTable {
   }
 
   #told(changes: number, error: DiskError | null): void {
-    if (error === null && changes > this.#saved) this.#saved = changes
+    if (error === null && changes > this.#saved) {
+      this.#saved = changes
+      for (const [topic, change] of this.#unsaved) if (change <= changes) this.#unsaved.delete(topic)
+    }
     const told = this.#waiting.filter((each) => each.changes <= changes)
     this.#waiting = this.#waiting.filter((each) => each.changes > changes)
     for (const { done } of told) done(error)

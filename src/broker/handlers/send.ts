@@ -8,7 +8,6 @@ import { ResponseCode } from '../../protocol/response-code.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
 import { type Appended, type MessageDraft, PutStatus } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
-import type { TopicTable } from '../topics.ts'
 import { SendProperties } from './send-properties.ts'
 import { describeTopic } from './topic-text.ts'
 
@@ -21,7 +20,7 @@ const FAQ = 'See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further
 
 /** Stores a message or a batch: the rules, in the order in which Java checks them. */
 export const sendMessage = (broker: Broker): Handler<SendCommand> => {
-  const { store, topics, settings, scheduler, random, counts, bornHosts } = broker
+  const { store, topics, announcements, settings, scheduler, random, counts, bornHosts } = broker
   const { regionId, brokerClusterName, flushDiskType, maxMessageSize } = settings
   const traceOn = String(settings.traceOn)
   const storeHostHex = hexOfHost(broker.storeHost)
@@ -126,7 +125,9 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
     const deadline =
       flushDiskType === 'SYNC_FLUSH' ? scheduler.monotonic() + store.syncFlushTimeoutMs : Number.POSITIVE_INFINITY
     const waiting = new PendingSend(appended.endPosition, deadline, reply, answer, marks)
-    safe.wait(topics.isUnsaved ? new TopicFirst(waiting, topics) : waiting)
+    const someAreNew = topics.isUnsaved || announcements.size > 0
+    const isNew = someAreNew && (topics.isUnsavedTopic(topic) || announcements.has(topic))
+    safe.wait(isNew ? new TopicFirst(waiting, topic, broker) : waiting)
   }
 }
 
@@ -163,23 +164,26 @@ class PendingSend implements Waiter {
   }
 }
 
-/** Answers once the topic is safe as well: a message that nobody finds is lost. */
+/** Answers once the topic is safe and announced as well: a message that nobody finds is lost. */
 class TopicFirst implements Waiter {
   readonly target: number
   readonly deadline: number
   readonly #waiting: PendingSend
-  readonly #topics: TopicTable
+  readonly #topic: string
+  readonly #broker: Broker
 
-  constructor(waiting: PendingSend, topics: TopicTable) {
+  constructor(waiting: PendingSend, topic: string, broker: Broker) {
     this.target = waiting.target
     this.deadline = waiting.deadline
     this.#waiting = waiting
-    this.#topics = topics
+    this.#topic = topic
+    this.#broker = broker
   }
 
   wake(): void {
-    this.#topics.whenSaved((error) => {
-      if (error === null) this.#waiting.wake()
+    const { topics, announcements } = this.#broker
+    topics.whenSaved((error) => {
+      if (error === null) announcements.when(this.#topic, () => this.#waiting.wake())
       else this.#waiting.fail('write failed')
     })
   }

@@ -23,7 +23,7 @@ const MAX_QUEUES = 65_536
 
 export const updateTopic =
   (broker: Broker): Answer<typeof UpdateAndCreateTopic> =>
-  (request, { connection }) => {
+  async (request, { connection }) => {
     const { topic, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order, attributes } = request
     checkName(broker, topic)
     if (topicFilterType !== 'SINGLE_TAG' && topicFilterType !== 'MULTI_TAG') {
@@ -44,12 +44,13 @@ export const updateTopic =
     checkConfig(broker, config)
     broker.topics.update([config])
     broker.log.info('topic updated', { topic, readQueueNums, writeQueueNums, perm, peer: connection.peer })
+    await broker.announcements.all([topic])
     return undefined
   }
 
 export const updateTopicList =
   (broker: Broker): Answer<typeof UpdateAndCreateTopicList> =>
-  (_, exchange) => {
+  async (_, exchange) => {
     const configs = listOf(jsonBody(exchange)['topicConfigList']).map(readTopicConfig)
     for (const config of configs) checkName(broker, config.topicName)
     const updated = configs.map((config) => {
@@ -65,6 +66,7 @@ export const updateTopicList =
     for (const config of updated) checkConfig(broker, config)
     broker.topics.update(updated)
     broker.log.info('topics updated', { topics: updated.length, peer: exchange.connection.peer })
+    await broker.announcements.all(updated.map(({ topicName }) => topicName))
     return undefined
   }
 

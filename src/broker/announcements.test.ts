@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { silentLog } from '../base/console-log.ts'
+import { Probes } from '../base/probe.ts'
+import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
+import { RegisterBroker } from '../protocol/commands/nameserver.ts'
+import { SendMessageV2 } from '../protocol/commands/send.ts'
+import { UpdateAndCreateTopic } from '../protocol/commands/topic.ts'
+import { ResponseCode } from '../protocol/response-code.ts'
+import { handle, type Reply, Router } from '../remoting/router.ts'
+import { listen } from '../remoting/server.ts'
+import { Announcements } from './announcements.ts'
+import { type SimulatedBroker, startSimulatedBroker } from './simulated-broker.ts'
+import { sendOf } from './simulated-requests.ts'
+
+/** A name server that answers registrations when the test says so. */
+async function slowNameServer(broker: SimulatedBroker): Promise<{ asked: Reply<typeof RegisterBroker>[] }> {
+  const { transport, scheduler } = broker
+  const asked: Reply<typeof RegisterBroker>[] = []
+  const probes = new Probes()
+  const routes = [handle(RegisterBroker, (_, reply) => void asked.push(reply))]
+  const router = new Router(routes, { log: silentLog, probes, scheduler, role: 'namesrv' })
+  const address = { host: '127.0.0.1', port: 9_876 }
+  await listen({ transport, address, router, scheduler, log: silentLog, probes, role: 'namesrv' })
+  return { asked }
+}
+
+async function brokerWithSlowNameServer(): Promise<{ broker: SimulatedBroker; asked: Reply<typeof RegisterBroker>[] }> {
+  const broker = await startSimulatedBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: '60000' })
+  return { broker, ...(await slowNameServer(broker)) }
+}
+
+describe('a new topic', () => {
+  test('its first sends are answered once name servers know it, and sends to others are not held up', async () => {
+    const { broker, asked } = await brokerWithSlowNameServer()
+    const client = await broker.connect()
+    const held = await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'first')
+    await broker.scheduler.advance(100)
+    assert.equal(asked.length, 1)
+    assert.equal(client.answer(held), undefined)
+    const other = await client.ask(SendMessageV2, sendOf({ topic: 'broker-a' }), 'not new')
+    assert.equal(other.code, ResponseCode.SUCCESS)
+    const second = await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'second')
+    assert.equal(client.answer(second), undefined)
+
+    asked[0]!.ok()
+    await broker.scheduler.advance(10)
+    assert.equal(client.answer(held)?.code, ResponseCode.SUCCESS)
+    assert.equal(client.answer(second)?.code, ResponseCode.SUCCESS)
+    const third = await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'third')
+    await broker.scheduler.advance(10)
+    assert.equal(client.answer(third)?.code, ResponseCode.SUCCESS)
+    await broker.close()
+  })
+
+  test('a name server that does not answer holds a send up for a second', async () => {
+    const { broker, asked } = await brokerWithSlowNameServer()
+    const client = await broker.connect()
+    const held = await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'first')
+    await broker.scheduler.advance(990)
+    assert.equal(client.answer(held), undefined)
+    await broker.scheduler.advance(100)
+    assert.equal(asked.length, 1)
+    assert.equal(client.answer(held)?.code, ResponseCode.SUCCESS)
+    await broker.close()
+  })
+
+  test('administration is answered once name servers know what it made', async () => {
+    const { broker, asked } = await brokerWithSlowNameServer()
+    const client = await broker.connect()
+    const header = { topic: 'made', defaultTopic: 'TBW102', readQueueNums: 2, writeQueueNums: 2, perm: 6 }
+    const update = await client.begin(UpdateAndCreateTopic, {
+      ...header,
+      topicFilterType: 'SINGLE_TAG',
+      topicSysFlag: 0,
+      order: false,
+      force: false,
+    })
+    await broker.scheduler.advance(100)
+    assert.equal(client.answer(update), undefined)
+    asked[0]!.ok()
+    await broker.scheduler.advance(10)
+    assert.equal(client.answer(update)?.code, ResponseCode.SUCCESS)
+    await broker.close()
+  })
+})
+
+describe('announcements', () => {
+  test('of a topic that changed twice end with the second', () => {
+    const announcements = new Announcements(new SimulatedScheduler())
+    let told = 0
+    announcements.begun('a')
+    announcements.begun('a')
+    announcements.when('a', () => told++)
+    announcements.ended('a')
+    assert.equal(told, 0)
+    announcements.ended('a')
+    assert.equal(told, 1)
+    assert.equal(announcements.size, 0)
+  })
+
+  test('who waits is told once, and leaves no timer', async () => {
+    const scheduler = new SimulatedScheduler()
+    const announcements = new Announcements(scheduler)
+    let told = 0
+    announcements.when('unknown', () => told++)
+    assert.equal(told, 1)
+    announcements.begun('a')
+    announcements.when('a', () => told++)
+    await scheduler.advance(1_000)
+    assert.equal(told, 2)
+    announcements.ended('a')
+    assert.equal(told, 2)
+    announcements.begun('b')
+    announcements.when('b', () => told++)
+    announcements.ended('b')
+    assert.equal(told, 3)
+    assert.equal(scheduler.pending, 0)
+  })
+})
