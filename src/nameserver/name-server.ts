@@ -88,23 +88,21 @@ export class NameServer {
         brokerName: broker.brokerName,
         brokerAddr: broker.brokerAddr,
       })
-      this.leave(broker.clusterName, broker.brokerName, broker.brokerAddr, broker.brokerId)
+      this.leave(broker.clusterName, broker.brokerName, broker.brokerAddr)
     }
   }
 
   /** Takes out whoever fell silent. */
   expire(): void {
-    for (const { clusterName, brokerName, brokerAddr, brokerId, silentMs } of this.routes.expired(
-      this.scheduler.monotonic(),
-    )) {
+    for (const { clusterName, brokerName, brokerAddr, silentMs } of this.routes.expired(this.scheduler.monotonic())) {
       this.probe.expiredBrokers++
       this.log.warn('broker lost: no sign of life', { brokerName, brokerAddr, silentMs: Math.round(silentMs) })
-      this.leave(clusterName, brokerName, brokerAddr, brokerId)
+      this.leave(clusterName, brokerName, brokerAddr)
     }
   }
 
-  leave(clusterName: string, brokerName: string, brokerAddr: string, brokerId: number): void {
-    const { minBrokerIdChanged } = this.routes.unregister(clusterName, brokerName, brokerAddr, brokerId)
+  leave(clusterName: string, brokerName: string, brokerAddr: string): void {
+    const { minBrokerIdChanged } = this.routes.unregister(clusterName, brokerName, brokerAddr)
     if (minBrokerIdChanged) this.minBrokerIdChanged(clusterName, brokerName, brokerAddr)
   }
 

@@ -154,7 +154,7 @@ describe('recorded: a second broker registers, with a replica', () => {
   })
   test('84, 81, 82 the members, once the master is gone', async () => {
     const master = { brokerName: 'broker-x', brokerAddr: '127.0.0.1:30911', clusterName: 'DefaultCluster' }
-    server.server.leave(master.clusterName, master.brokerName, master.brokerAddr, 0)
+    server.server.leave(master.clusterName, master.brokerName, master.brokerAddr)
     await replay(peer, 81)
     await replay(peer, 82)
     await replay(peer, 84)
@@ -237,7 +237,7 @@ describe('recorded: several clusters, and headers in binary', () => {
   test('615, 661, 664 and so do others', async () => {
     await replay(peer, 615)
     await replay(peer, 661)
-    server.server.leave('DefaultCluster', 'broker-a', '127.0.0.1:20931', 1)
+    server.server.leave('DefaultCluster', 'broker-a', '127.0.0.1:20931')
     await clusters(664)
   })
 })

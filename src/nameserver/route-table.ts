@@ -102,6 +102,11 @@ export class RouteTable {
     const formerMinId = known === undefined ? undefined : minId(known)
     const formerLook = known === undefined ? undefined : lookOf(known, this.#filterServers.get(brokerAddr))
 
+    // A process has one name: what runs at this address now is not what ran there before.
+    const formerOwner = this.#ownerOf(clusterName, brokerAddr)
+    if (formerOwner !== '' && formerOwner !== brokerName) this.unregister(clusterName, formerOwner, brokerAddr)
+    if (known !== undefined && known.cluster !== clusterName) this.#moveToCluster(known, clusterName)
+
     const set = known ?? {
       cluster: clusterName,
       brokerName,
@@ -111,7 +116,6 @@ export class RouteTable {
     }
     if (known === undefined) this.#sets.set(brokerName, set)
     this.#memberOf(clusterName).add(brokerName)
-    set.cluster = clusterName
     set.enableActingMaster = registration.enableActingMaster ?? false
     set.zoneName = registration.zoneName
     // A replica that became master, or the reverse, keeps its address and changes its id.
@@ -159,21 +163,16 @@ export class RouteTable {
     }
   }
 
-  /** Takes a broker out; the last of its set takes the set's queues along. */
-  unregister(
-    clusterName: string,
-    brokerName: string,
-    brokerAddr: string,
-    brokerId: number,
-  ): { minBrokerIdChanged: boolean } {
+  /** Takes a broker out; the last of its set takes the set's queues along. Goes by address, since ids are taken over. */
+  unregister(clusterName: string, brokerName: string, brokerAddr: string): { minBrokerIdChanged: boolean } {
+    const owner = this.#ownerOf(clusterName, brokerAddr)
+    if (owner !== '' && owner !== brokerName) return { minBrokerIdChanged: false } // another's
     this.#live.delete(liveKey(clusterName, brokerAddr))
     this.#filterServers.delete(brokerAddr)
     const set = this.#sets.get(brokerName)
-    if (set === undefined) return { minBrokerIdChanged: false }
+    if (set === undefined || owner === '') return { minBrokerIdChanged: false }
     const formerMinId = minId(set)
-    // By address, since an id may have been taken over by another process.
-    for (const [id, address] of set.addresses)
-      if (address === brokerAddr && (id === brokerId || brokerId < 0)) set.addresses.delete(id)
+    for (const [id, address] of set.addresses) if (address === brokerAddr) set.addresses.delete(id)
     this.#listener.brokersChanged()
     if (set.addresses.size > 0) {
       if (set.enableActingMaster && !set.addresses.has(MASTER))
@@ -181,9 +180,7 @@ export class RouteTable {
       return { minBrokerIdChanged: formerMinId !== minId(set) }
     }
     this.#sets.delete(brokerName)
-    const members = this.#clusters.get(set.cluster)
-    members?.delete(brokerName)
-    if (members?.size === 0) this.#clusters.delete(set.cluster)
+    this.#leaveCluster(set)
     for (const [topic, queues] of this.#topics) {
       if (!queues.delete(brokerName)) continue
       if (queues.size === 0) this.#topics.delete(topic)
@@ -197,27 +194,23 @@ export class RouteTable {
   }
 
   /** Brokers that fell silent. */
-  expired(
-    nowMs: number,
-  ): { clusterName: string; brokerName: string; brokerAddr: string; brokerId: number; silentMs: number }[] {
+  expired(nowMs: number): { clusterName: string; brokerName: string; brokerAddr: string; silentMs: number }[] {
     const found = []
     for (const [key, { lastUpdateMs, timeoutMs }] of this.#live) {
       if (nowMs - lastUpdateMs <= timeoutMs) continue
       const { clusterName, brokerAddr } = splitLiveKey(key)
-      const { brokerName, brokerId } = this.#ownerOf(clusterName, brokerAddr)
-      found.push({ clusterName, brokerName, brokerAddr, brokerId, silentMs: nowMs - lastUpdateMs })
+      const brokerName = this.#ownerOf(clusterName, brokerAddr)
+      found.push({ clusterName, brokerName, brokerAddr, silentMs: nowMs - lastUpdateMs })
     }
     return found
   }
 
   /** The broker that registered on this connection. */
-  registeredOn(
-    connectionId: number,
-  ): { clusterName: string; brokerName: string; brokerAddr: string; brokerId: number } | undefined {
+  registeredOn(connectionId: number): { clusterName: string; brokerName: string; brokerAddr: string } | undefined {
     for (const [key, live] of this.#live) {
       if (live.connectionId !== connectionId) continue
       const { clusterName, brokerAddr } = splitLiveKey(key)
-      return { clusterName, brokerAddr, ...this.#ownerOf(clusterName, brokerAddr) }
+      return { clusterName, brokerAddr, brokerName: this.#ownerOf(clusterName, brokerAddr) }
     }
     return undefined
   }
@@ -356,19 +349,37 @@ export class RouteTable {
     return members
   }
 
+  #leaveCluster({ cluster, brokerName }: BrokerSet): void {
+    const members = this.#clusters.get(cluster)
+    members?.delete(brokerName)
+    if (members?.size === 0) this.#clusters.delete(cluster)
+  }
+
+  /** A set is in one cluster, with all its brokers. */
+  #moveToCluster(set: BrokerSet, clusterName: string): void {
+    for (const address of set.addresses.values()) {
+      const live = this.#live.get(liveKey(set.cluster, address))
+      this.#live.delete(liveKey(set.cluster, address))
+      if (live !== undefined) this.#live.set(liveKey(clusterName, address), live)
+    }
+    this.#leaveCluster(set)
+    set.cluster = clusterName
+  }
+
   #mappingsOf(topic: string): Map<string, object> {
     let mappings = this.#mappings.get(topic)
     if (mappings === undefined) this.#mappings.set(topic, (mappings = new Map()))
     return mappings
   }
 
-  #ownerOf(clusterName: string, brokerAddr: string): { brokerName: string; brokerId: number } {
+  /** The set in which an address is; nameless when it is in none. */
+  #ownerOf(clusterName: string, brokerAddr: string): string {
     for (const brokerName of this.#clusters.get(clusterName) ?? []) {
-      for (const [brokerId, address] of this.#sets.get(brokerName)?.addresses ?? []) {
-        if (address === brokerAddr) return { brokerName, brokerId }
+      for (const address of this.#sets.get(brokerName)?.addresses.values() ?? []) {
+        if (address === brokerAddr) return brokerName
       }
     }
-    return { brokerName: '', brokerId: -1 }
+    return ''
   }
 
   #putQueues(topic: string, brokerName: string, config: TopicConfig): void {

@@ -7,12 +7,13 @@ import type {
   RegisterBroker,
   UnregisterBroker,
 } from '../../protocol/commands/nameserver.ts'
-import { NumberKeyMap, parseJavaJson, stringifyJavaJson } from '../../protocol/java-json.ts'
+import { NumberKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
 import { ORDER_TOPIC_NAMESPACE } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody, withCode } from '../../remoting/router.ts'
 import type { NameServer } from '../name-server.ts'
+import { readBody } from './json-body.ts'
 import { readRegisterBody } from './register-body.ts'
 
 /** Names of sets and clusters become keys of every answer; what no broker can be called is refused. */
@@ -65,15 +66,15 @@ export const registerBroker =
 
 export const unregisterBroker =
   (server: NameServer): Answer<typeof UnregisterBroker> =>
-  ({ clusterName, brokerName, brokerAddr, brokerId }) => {
-    server.leave(clusterName, brokerName, brokerAddr, brokerId)
+  ({ clusterName, brokerName, brokerAddr }) => {
+    server.leave(clusterName, brokerName, brokerAddr)
     return undefined
   }
 
 export const queryDataVersion =
   ({ routes, scheduler }: NameServer): Answer<typeof QueryDataVersion> =>
   ({ clusterName, brokerAddr }, { body }) => {
-    const asked = readDataVersion(parseJavaJson(body.toString('utf8')))
+    const asked = readDataVersion(readBody(body, 'data version'))
     const known = routes.dataVersionOf(clusterName, brokerAddr)
     const changed = known === undefined || !sameVersion(known, asked)
     if (!changed) routes.touch(clusterName, brokerAddr, scheduler.monotonic())

@@ -11,11 +11,12 @@ import type {
   RegisterTopicInNameServer,
   WipeWritePermOfBroker,
 } from '../../protocol/commands/nameserver.ts'
-import { parseJavaObject, stringifyJavaJson } from '../../protocol/java-json.ts'
+import { stringifyJavaJson } from '../../protocol/java-json.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, type Outcome, withBody } from '../../remoting/router.ts'
 import type { NameServer } from '../name-server.ts'
+import { readBody } from './json-body.ts'
 
 /** Bits of a topic's flag. */
 const UNIT = 1
@@ -76,7 +77,7 @@ export const getHasUnitSubUnunitTopicList =
 export const registerTopic =
   ({ routes, log }: NameServer): Answer<typeof RegisterTopicInNameServer> =>
   ({ topic }, { body }) => {
-    const queueDatas = listOf(parseJavaObject(body.toString('utf8'))['queueDatas'])
+    const queueDatas = listOf(readBody(body, 'route')['queueDatas'])
       .map(objectOf)
       .map((each) => ({
         brokerName: textOf(each['brokerName']),
