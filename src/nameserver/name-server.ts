@@ -42,6 +42,7 @@ export class NameServer {
   readonly isLocalBroker: (address: string) => boolean
   readonly startedMs: number
   readonly #connections = new Map<number, Connection>()
+  #isStopping = false
 
   constructor({ settings, scheduler, disk, log, probe, settingsFile, isLocalBroker }: NameServerParts) {
     this.settings = settings
@@ -78,7 +79,13 @@ export class NameServer {
     this.#connections.set(connection.id, connection)
   }
 
+  /** Connections end from now on because we go, and say nothing of their brokers. */
+  stop(): void {
+    this.#isStopping = true
+  }
+
   connectionLost(connection: Connection): void {
+    if (this.#isStopping) return
     this.#connections.delete(connection.id)
     for (;;) {
       const broker = this.routes.registeredOn(connection.id)

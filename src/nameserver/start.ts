@@ -1,7 +1,7 @@
 import type { Disk } from '../base/disk.ts'
 import type { Log } from '../base/log.ts'
 import type { Probes } from '../base/probe.ts'
-import type { Scheduler } from '../base/scheduler.ts'
+import type { Scheduler, Timer } from '../base/scheduler.ts'
 import { Router } from '../remoting/router.ts'
 import { listen, type RemotingServer } from '../remoting/server.ts'
 import type { Address, Transport } from '../remoting/transport.ts'
@@ -77,7 +77,20 @@ export async function startNameServer(options: NameServerOptions): Promise<Runni
       onClose: (connection) => server.connectionLost(connection),
     }),
   )
-  const scan = scheduler.every(settings.scanNotActiveBrokerInterval, () => server.expire())
-  opened.defer(() => scan.cancel())
+  opened.defer(() => server.stop())
+  opened.use(scanning(server))
   return new RunningNameServer(server, remoting, opened.move())
+}
+
+/** Looks for silent brokers, in the period that is set at that time. */
+function scanning(server: NameServer): Disposable {
+  let timer: Timer
+  const next = (): void => {
+    timer = server.scheduler.after(server.settings.scanNotActiveBrokerInterval, () => {
+      next()
+      server.expire()
+    })
+  }
+  next()
+  return { [Symbol.dispose]: () => timer.cancel() }
 }
