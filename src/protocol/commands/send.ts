@@ -7,8 +7,8 @@ const sendResponse = {
   transactionId: optional(text('The UNIQ_KEY of the message.')),
   batchUniqId: optional(text('Id of an inner batch.')),
   recallHandle: optional(text('What recalls a timer message.')),
-  regionId: optional(text('Region of the broker.', { key: 'MSG_REGION' })),
   traceOn: optional(text('Whether clients trace.', { key: 'TRACE_ON' })),
+  regionId: optional(text('Region of the broker.', { key: 'MSG_REGION' })),
 }
 
 export const SendMessage = command({
