@@ -66,12 +66,16 @@ export class NameServer {
   }
 
   /**
-   * Changes what the allow-list permits.
+   * Changes what the allow-list permits, and keeps it in a file.
    *
    * @throws SettingsError naming what may not be changed, or a value that cannot be used
+   * @throws DiskError when it cannot be kept, and nothing changed
    */
   updateSettings(changes: Readonly<Record<string, string>>): void {
-    this.settings = nameServerSettings.update(this.settings, changes)
+    const updated = nameServerSettings.update(this.settings, changes)
+    this.settingsFile.save(updated)
+    this.settings = updated
+    this.answers.dropAll()
   }
 
   /** A broker registered over this connection: its loss is the broker's. */

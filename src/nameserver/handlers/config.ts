@@ -28,8 +28,6 @@ export const updateConfig =
       if (error instanceof SettingsError) throw new Refusal(ResponseCode.NO_PERMISSION, error.message)
       throw error
     }
-    server.answers.dropAll()
-    server.settingsFile.save(server.settings)
     server.log.info('settings changed', { ...changes, peer: connection.peer })
     return undefined
   }

@@ -26,10 +26,10 @@ const topicList = (topics: readonly string[], brokerAddr?: string): Outcome =>
   withBody(undefined, stringifyJavaJson({ brokerAddr, topicList: topics }))
 
 export const getAllTopicList =
-  ({ routes, settings }: NameServer): Answer<typeof GetAllTopicListFromNameServer> =>
+  (server: NameServer): Answer<typeof GetAllTopicListFromNameServer> =>
   () => {
-    if (!settings.enableAllTopicList) throw new Refusal(ResponseCode.SYSTEM_ERROR, 'disable')
-    return topicList(routes.topics())
+    if (!server.settings.enableAllTopicList) throw new Refusal(ResponseCode.SYSTEM_ERROR, 'disable')
+    return topicList(server.routes.topics())
   }
 
 export const getTopicsByCluster =
