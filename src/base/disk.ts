@@ -10,6 +10,8 @@ export interface FileStat {
 
 export interface FileSystemSpace {
   totalBytes: number
+  /** Free, what is kept for the superuser included. */
+  freeBytes: number
   /** Free for an unprivileged process. */
   availableBytes: number
 }

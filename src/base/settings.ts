@@ -39,6 +39,8 @@ export interface RawSetting {
   value: string
   /** Where it was said: `broker.conf:12`, `--set`. */
   origin: string
+  /** Where the same key was said before, in the same file. */
+  former?: string
 }
 
 /** Declared settings, under RocketMQ's own keys. */
@@ -79,7 +81,8 @@ export class SettingsDeclaration<D extends Declarations> {
     const warnings: string[] = []
     const later: string[] = []
     for (const [key, given] of Object.entries(raw)) {
-      const { value, origin } = typeof given === 'string' ? { value: given, origin: '' } : given
+      const { value, origin, former = undefined } = typeof given === 'string' ? { value: given, origin: '' } : given
+      if (former !== undefined) warnings.push(`${key} is set twice: ${origin} counts, not ${former}`)
       const where = origin === '' ? '' : ` (${origin})`
       if (this.has(key)) values[key] = this.#parseOne(key, value, where)
       else if (this.knownElsewhere.has(key)) later.push(key)
@@ -147,10 +150,13 @@ export function settings<D extends Declarations>(
   return new SettingsDeclaration(declarations, new Set(knownElsewhere))
 }
 
-/** Values of a Java `.conf` or `.properties` file, each with the line it stands on. */
+/** Values of a Java `.conf` or `.properties` file, each with the line it stands on; of a key said twice the later. */
 export function readSettingsFile(text: string, name: string): Record<string, RawSetting> {
   const found: Record<string, RawSetting> = Object.create(null)
-  for (const { key, value, line } of parsePropertyLines(text)) found[key] = { value, origin: `${name}:${line}` }
+  for (const { key, value, line } of parsePropertyLines(text)) {
+    const former = found[key]
+    found[key] = { value, origin: `${name}:${line}`, ...(former && { former: former.origin }) }
+  }
   return found
 }
 
@@ -273,13 +279,18 @@ export function nearestKey(word: string, known: readonly string[]): string | und
   return best
 }
 
+/** Letters added, left out, changed, or swapped with their neighbour. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, at) => at)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
       next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (swapped) next[j] = Math.min(next[j]!, before[j - 2]! + 1)
     }
+    before = row
     row = next
   }
   return row[b.length]!

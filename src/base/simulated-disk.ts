@@ -323,7 +323,8 @@ export class SimulatedDisk implements Disk {
 
   spaceSync(_path: string): FileSystemSpace {
     const totalBytes = Number.isFinite(this.#capacityBytes) ? this.#capacityBytes : 1_099_511_627_776
-    return { totalBytes, availableBytes: totalBytes - this.usedBytes }
+    const freeBytes = totalBytes - this.usedBytes
+    return { totalBytes, freeBytes, availableBytes: freeBytes }
   }
 
   #change(directory: string, apply: (entries: Map<string, Map<string, Node>>) => void): void {

@@ -130,7 +130,10 @@ export const systemDisk: Disk = {
   spaceSync(path) {
     for (let at = path; ; at = dirname(at)) {
       const stat = orNothing(() => statfsSync(at))
-      if (stat !== undefined) return { totalBytes: stat.blocks * stat.bsize, availableBytes: stat.bavail * stat.bsize }
+      if (stat !== undefined) {
+        const { blocks, bfree, bavail, bsize } = stat
+        return { totalBytes: blocks * bsize, freeBytes: bfree * bsize, availableBytes: bavail * bsize }
+      }
       if (at === dirname(at)) throw new Error(`no file system holds ${path}`)
     }
   },
