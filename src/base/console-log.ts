@@ -20,7 +20,8 @@ export function createLog(options: LogOptions): Log {
     (message: string, more: Record<string, unknown> = {}): void => {
       if (order[kind] < order[level]) return
       const time = new Date(scheduler.now()).toISOString()
-      write(`${time} ${kind.toUpperCase()} ${escapeControls(message)}${formatFields({ ...fields, ...more })}\n`)
+      const words = escapeControls(`${message}${formatFields({ ...fields, ...more })}`)
+      write(`${time} ${kind.toUpperCase()} ${words}\n`)
     }
   return {
     debug: at('debug'),
@@ -79,12 +80,16 @@ function formatValue(value: unknown): string {
   return /^[\w.:/%@+-]+$/.test(text) ? text : JSON.stringify(text)
 }
 
+/** A circle of causes ends here. */
+const MAX_CAUSES = 10
+
 /** Message and causes; the stack of what is a bug. */
 function describeError(error: Error): string {
   const words = [
     error instanceof TypeError || error instanceof RangeError ? (error.stack ?? error.message) : error.message,
   ]
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) words.push(cause.message)
+  for (let { cause } = error; cause instanceof Error && words.length < MAX_CAUSES; { cause } = cause)
+    words.push(cause.message)
   if (error instanceof AggregateError)
     words.push(...error.errors.map((each) => String((each as Error)?.message ?? each)))
   return words.join(': ')
@@ -98,7 +103,10 @@ function stringify(value: unknown): string {
   }
 }
 
-/** What a peer sent must not be able to write lines of its own. */
+/** What a peer sent must not be able to write lines of its own, nor to steer a terminal. */
 function escapeControls(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => {
+    const code = char.charCodeAt(0)
+    return code > 0xff ? `\\u${code.toString(16)}` : `\\x${code.toString(16).padStart(2, '0')}`
+  })
 }
