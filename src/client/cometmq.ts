@@ -26,7 +26,6 @@ export interface CometMQOptions {
 /** A client of RocketMQ or CometMQ: producers and consumers are made from it and share its connections. */
 export class CometMQ implements AsyncDisposable {
   readonly #instance: Instance
-  readonly #children = new Set<AsyncDisposable>()
 
   constructor(options: CometMQOptions) {
     const random = options.random ?? systemRandom
@@ -55,17 +54,18 @@ export class CometMQ implements AsyncDisposable {
     return { name, codec: options?.codec ?? (bytes as Codec<unknown>) }
   }
 
+  /** @throws CometError `CLIENT_CLOSED` */
   producer(options?: ProducerOptions): Producer {
     return this.#keep(new Producer(this.#instance, options))
   }
 
+  /** @throws CometError `NO_SUBSCRIPTION`, `CLIENT_CLOSED` */
   consumer<T = string>(options: ConsumerOptions<T>): Consumer<T> {
     return this.#keep(new Consumer<T>(this.#instance, options))
   }
 
   /** Closes what was made from it, then its connections; the process can then end by itself. */
   async close(): Promise<void> {
-    for (const child of this.#children) await child[Symbol.asyncDispose]()
     await this.#instance.close()
   }
 
@@ -74,7 +74,7 @@ export class CometMQ implements AsyncDisposable {
   }
 
   #keep<C extends AsyncDisposable>(child: C): C {
-    this.#children.add(child)
+    this.#instance.adopt(child)
     return child
   }
 }

@@ -42,6 +42,8 @@ const REBALANCE_MS = 20_000
 const REBALANCE_RETRY_MS = 1_000
 const COMMIT_MS = 5_000
 const MAX_LOCAL_RETRY_MS = 30_000
+/** How long handlers under way are waited for when closing. */
+const DRAIN_MS = 10_000
 
 interface Received<T> {
   message: ReceivedMessage<T>
@@ -62,7 +64,10 @@ export class Consumer<T> implements Member, AsyncDisposable {
   readonly #timers: Timer[] = []
   /** Calls that are due once, cancelled when closed. */
   readonly #later = new Set<Timer>()
+  /** Those that hand messages to handlers. */
+  readonly #working = new Set<Promise<unknown>>()
   #started: Promise<void> | undefined
+  #closing: Promise<void> | undefined
   #rebalancing: Promise<void> | undefined
   #rebalanceAgain = false
 
@@ -116,48 +121,89 @@ export class Consumer<T> implements Member, AsyncDisposable {
     void this.#rebalance()
   }
 
-  /** Hands each message to the handler, `concurrency` at a time; resolves when the consumer is closed. */
+  /** Hands each message to the handler, `concurrency` at a time; resolves when the consumer is closed or aborted. */
   async run(handler: MessageHandler<T>, options: { concurrency?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const onAbort = (): void => void this.close()
-    options.signal?.addEventListener('abort', onAbort, { once: true })
-    await this.#start()
-    const workers = Array.from({ length: options.concurrency ?? 16 }, () => this.#work(handler))
-    await Promise.all(workers)
-    options.signal?.removeEventListener('abort', onAbort)
+    const forget = this.#haltWhen(options.signal)
+    try {
+      await this.#start()
+      const workers = Array.from({ length: options.concurrency ?? 16 }, () => this.#work(handler))
+      const working = Promise.all(workers).finally(() => this.#working.delete(working))
+      this.#working.add(working)
+      await working
+      await this.close()
+    } finally {
+      forget()
+    }
   }
 
-  /** Messages as they come; the loop's pace is the back-pressure. Ends when closed or aborted. */
+  /**
+   * Messages as they come; the loop's pace is the back-pressure. Ends when closed or aborted; what was acknowledged
+   * until then is committed when it has ended.
+   */
   async *messages(options: { signal?: AbortSignal } = {}): AsyncGenerator<Delivery<T>, void, undefined> {
-    const onAbort = (): void => void this.close()
-    options.signal?.addEventListener('abort', onAbort, { once: true })
+    const forget = this.#haltWhen(options.signal)
     try {
       await this.#start()
       for (;;) {
         const received = await this.#take()
-        if (received === undefined) return
+        if (received === undefined) break
         yield this.#delivery(received)
       }
+      await this.close()
     } finally {
-      options.signal?.removeEventListener('abort', onAbort)
+      forget()
     }
   }
 
-  /** Stops pulling, tells the brokers how far it came, and leaves the group. */
-  async close(): Promise<void> {
-    if (this.#stop.signal.aborted) return
+  /**
+   * Stops pulling, waits for handlers under way, tells the brokers how far it came, and leaves the group. A handler
+   * that waits for it would wait for itself, so the wait is bounded.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#halt()
+    this.#instance.release(this)
+    if (this.#started === undefined) return
+    await this.#started.catch(() => {})
+    await this.#drained()
+    this.#commit()
+    await this.#instance.leave(this)
+  }
+
+  /** Nothing is read or handed out any more. */
+  #halt(): void {
     this.#stop.abort()
     for (const timer of [...this.#timers.splice(0), ...this.#later]) timer.cancel()
     this.#later.clear()
     for (const reader of this.#readers.values()) reader.stop()
     for (let waiter = this.#waiting.shift(); waiter !== undefined; waiter = this.#waiting.shift()) waiter(undefined)
-    if (this.#started === undefined) return
-    await this.#started.catch(() => {})
-    this.#commit()
-    await this.#instance.leave(this)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+  /** @returns what takes it back */
+  #haltWhen(signal: AbortSignal | undefined): () => void {
+    const onAbort = (): void => this.#halt()
+    if (signal?.aborted === true) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+    return () => signal?.removeEventListener('abort', onAbort)
+  }
+
+  async #drained(): Promise<void> {
+    if (this.#working.size === 0) return
+    const patience = new AbortController()
+    const tooLong = this.#instance.scheduler.sleep(DRAIN_MS, patience.signal).then(
+      () => this.#instance.log.warn('closed while handlers still run', { group: this.group, waitedMs: DRAIN_MS }),
+      () => {},
+    )
+    await Promise.race([Promise.all(this.#working), tooLong])
+    patience.abort()
   }
 
   #start(): Promise<void> {
@@ -171,7 +217,9 @@ export class Consumer<T> implements Member, AsyncDisposable {
       if (topic.startsWith(RETRY_PREFIX)) await routes.refresh(topic)
       else await routes.toSubscribe(topic)
     }
+    if (this.#stop.signal.aborted) return
     await this.#instance.join(this)
+    if (this.#stop.signal.aborted) return
     this.#timers.push(
       scheduler.every(REBALANCE_MS, () => void this.#rebalance()),
       scheduler.every(COMMIT_MS, () => this.#commit()),
@@ -287,6 +335,7 @@ export class Consumer<T> implements Member, AsyncDisposable {
       try {
         await this.#balanceTopic(subscription)
       } catch (cause) {
+        if (this.#stop.signal.aborted) return
         this.#instance.log.warn('not balanced', { group: this.group, topic: subscription.topic, cause })
         this.#after(REBALANCE_RETRY_MS, () => void this.#rebalance())
       }

@@ -48,9 +48,12 @@ export class Instance {
   readonly remoting: RemotingClient
   readonly routes: Routes
   readonly ids: UniqueIds
+  /** Producers and consumers that are not closed. */
+  readonly #children = new Set<AsyncDisposable>()
   readonly #members = new Set<Member>()
   readonly #timers: Timer[] = []
   #closed = false
+  #closing: Promise<void> | undefined
 
   constructor(options: InstanceOptions) {
     const { clientId, scheduler, random, transport, log } = options
@@ -80,6 +83,17 @@ export class Instance {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** Closes the child with itself. @throws CometError when it is closed already */
+  adopt(child: AsyncDisposable): void {
+    if (this.#closing !== undefined) throw new CometError('this client is closed', { code: 'CLIENT_CLOSED' })
+    this.#children.add(child)
+  }
+
+  /** The child closed by itself. */
+  release(child: AsyncDisposable): void {
+    this.#children.delete(child)
   }
 
   /** Registers with every broker known so far; timers run while anyone is a member. */
@@ -129,10 +143,15 @@ export class Instance {
     )
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /** Closes producers and consumers, each when what it has under way is done, then the connections. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#children].map((child) => child[Symbol.asyncDispose]()))
     this.#closed = true
-    for (const member of [...this.#members]) await this.leave(member)
     this.#stopTimers()
     await this.remoting.close()
   }

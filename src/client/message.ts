@@ -22,7 +22,7 @@ export interface Message<T> {
   readonly bornAt: number
   /** ms since 1970, by the broker's clock. */
   readonly storedAt: number
-  /** How often it was handed out before. */
+  /** 1 when it is handed out for the first time. */
   readonly attempt: number
   /** The body, decompressed. */
   readonly body: Buffer

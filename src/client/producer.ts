@@ -68,6 +68,10 @@ export class Producer implements Member, AsyncDisposable {
   readonly #timeoutMs: number
   readonly #retries: number
   readonly #next = new Map<string, number>()
+  /** Sends under way; who closes waits for them. */
+  #flying = 0
+  #landed: (() => void) | undefined
+  #closing: Promise<void> | undefined
   #joined: Promise<void> | undefined
 
   constructor(instance: Instance, options: ProducerOptions = {}) {
@@ -86,30 +90,54 @@ export class Producer implements Member, AsyncDisposable {
   membersChanged(): void {}
   routesChanged(): void {}
 
-  /** @throws CometError `TOPIC_NOT_FOUND`, `SEND_REFUSED`, `SEND_FAILED`, `SEND_TIMEOUT` */
+  /** @throws CometError `TOPIC_NOT_FOUND`, `TOPIC_UNAVAILABLE`, `SEND_REFUSED`, `SEND_FAILED`, `SEND_TIMEOUT` */
   async send<T>(topic: Topic<T>, value: T, options: SendOptions = {}): Promise<Receipt> {
-    return this.#send(topic.name, this.#outgoing([topic.codec.encode(value)], options, false), options)
+    return this.#fly(topic.name, this.#outgoing([topic.codec.encode(value)], options, false), options)
   }
 
   /** All or none: one request, consecutive offsets in one queue. */
   async sendBatch<T>(topic: Topic<T>, values: readonly T[], options: SendOptions = {}): Promise<Receipt> {
     if (values.length === 0) throw new CometError('a batch needs a message', { code: 'EMPTY_BATCH', topic: topic.name })
     const bodies = values.map((value) => topic.codec.encode(value))
-    return this.#send(topic.name, this.#outgoing(bodies, options, true), options)
+    return this.#fly(topic.name, this.#outgoing(bodies, options, true), options)
   }
 
   /** Hands the message to the connection and forgets it: no answer, no retry. */
   async sendOneWay<T>(topic: Topic<T>, value: T, options: SendOptions = {}): Promise<void> {
     const outgoing = this.#outgoing([topic.codec.encode(value)], options, false)
-    const route = await this.#route(topic.name)
-    const queue = this.#choose(topic.name, route, options, undefined)
-    const address = route.brokers.get(queue.brokerName)!.get(0)!
-    const connection = await this.#instance.remoting.connection(address)
-    connection.oneWay(SendMessageV2, this.#header(queue, outgoing), outgoing.body)
+    this.#takeOff()
+    try {
+      const route = await this.#route(topic.name)
+      const queue = this.#choose(topic.name, route, options, undefined)
+      const address = route.brokers.get(queue.brokerName)!.get(0)!
+      const connection = await this.#instance.remoting.connection(address)
+      connection.oneWay(SendMessageV2, this.#header(queue, outgoing), outgoing.body)
+    } finally {
+      this.#land()
+    }
   }
 
-  async close(): Promise<void> {
-    if (this.#joined !== undefined) await this.#instance.leave(this)
+  /** Takes no more, waits for the sends under way, and leaves the group. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#flying > 0) await new Promise<void>((resolve) => (this.#landed = resolve))
+    this.#instance.release(this)
+    if (this.#joined === undefined) return
+    await this.#joined.catch(() => {})
+    await this.#instance.leave(this)
+  }
+
+  #takeOff(): void {
+    if (this.#closing !== undefined) throw new CometError('this producer is closed', { code: 'CLIENT_CLOSED' })
+    this.#flying++
+  }
+
+  #land(): void {
+    if (--this.#flying === 0) this.#landed?.()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,6 +149,15 @@ export class Producer implements Member, AsyncDisposable {
     this.#joined ??= this.#instance.join(this)
     await this.#joined
     return route
+  }
+
+  async #fly(topic: string, outgoing: Outgoing, options: SendOptions): Promise<Receipt> {
+    this.#takeOff()
+    try {
+      return await this.#send(topic, outgoing, options)
+    } finally {
+      this.#land()
+    }
   }
 
   async #send(topic: string, outgoing: Outgoing, options: SendOptions): Promise<Receipt> {

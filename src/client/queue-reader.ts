@@ -42,7 +42,7 @@ export class QueueReader {
   readonly #pending = new Set<number>()
   #nextOffset: number
   #committed = -1
-  #stopped = false
+  readonly #stop = new AbortController()
   #resume: (() => void) | undefined
 
   constructor(options: QueueReaderOptions) {
@@ -52,7 +52,7 @@ export class QueueReader {
   }
 
   get stopped(): boolean {
-    return this.#stopped
+    return this.#stop.signal.aborted
   }
 
   /** The next offset the group should read, or undefined when nothing changed since the last call. */
@@ -70,14 +70,14 @@ export class QueueReader {
   }
 
   stop(): void {
-    this.#stopped = true
+    this.#stop.abort()
     this.#wakeUp()
   }
 
   /** Pulls until stopped; never throws. */
   async run(): Promise<void> {
     const { instance, queue } = this.#options
-    while (!this.#stopped) {
+    while (!this.stopped) {
       if (this.#pending.size >= MAX_PENDING) {
         await new Promise<void>((resolve) => {
           this.#resume = resolve
@@ -87,14 +87,14 @@ export class QueueReader {
       try {
         await this.#pull()
       } catch (cause) {
-        if (this.#stopped || instance.closed) return
+        if (this.stopped || instance.closed) return
         instance.log.warn('pull failed', {
           topic: queue.topic,
           brokerName: queue.brokerName,
           queueId: queue.queueId,
           cause,
         })
-        await instance.scheduler.sleep(RETRY_PAUSE_MS)
+        await instance.scheduler.sleep(RETRY_PAUSE_MS, this.#stop.signal).catch(() => {})
       }
     }
   }
@@ -123,7 +123,7 @@ export class QueueReader {
       timeoutMs: PULL_TIMEOUT_MS,
       anyCode: true,
     })
-    if (this.#stopped) return
+    if (this.stopped) return
     switch (answer.code) {
       case ResponseCode.SUCCESS:
         for (let at = 0; at < answer.body.length; ) {

@@ -30,6 +30,8 @@ export const NEW_TOPIC_QUEUES = 4
 export class Routes {
   readonly #nameServers: NameServers
   readonly #routes = new Map<string, Route>()
+  /** Topics that had a route once. */
+  readonly #seen = new Set<string>()
   readonly #asking = new Map<string, Promise<Route | undefined>>()
 
   constructor(nameServers: NameServers) {
@@ -68,6 +70,7 @@ export class Routes {
       const route = await asking
       if (route === undefined) this.#routes.delete(topic)
       else this.#routes.set(topic, route)
+      if (route !== undefined) this.#seen.add(topic)
       return route
     } finally {
       this.#asking.delete(topic)
@@ -106,7 +109,17 @@ export class Routes {
   }
 
   #missing(topic: string): CometError {
-    return new CometError(`topic '${topic}' does not exist; asked ${this.#nameServers.addresses.join(', ')}`, {
+    const asked = `asked ${this.#nameServers.addresses.join(', ')}`
+    if (this.#seen.has(topic)) {
+      return new CometError(`no broker serves topic '${topic}' any more; ${asked}`, {
+        code: 'TOPIC_UNAVAILABLE',
+        responseCode: ResponseCode.TOPIC_NOT_EXIST,
+        retriable: true,
+        topic,
+        hint: 'its broker may be restarting; else the topic was deleted',
+      })
+    }
+    return new CometError(`topic '${topic}' does not exist; ${asked}`, {
       code: 'TOPIC_NOT_FOUND',
       responseCode: ResponseCode.TOPIC_NOT_EXIST,
       topic,
