@@ -397,6 +397,7 @@ describe('recorded: the broker itself', () => {
     })
   })
   test('337 runtime info has every key that Java’s has, but for the delay levels', async () => {
+    await broker.scheduler.advance(601_000)
     type Table = { table: Record<string, string> }
     await replay(client, 337, {
       body: (ours: Table, theirs: Table) => {

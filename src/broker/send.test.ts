@@ -354,8 +354,18 @@ describe('a message that is refused', () => {
     // Names.
     ['an empty topic', { topic: '' }, 29, 'The specified topic is blank.'],
     ['a blank topic', { topic: '  ' }, 29, 'The specified topic is blank.'],
-    ['a topic of 128 characters', { topic: long }, 29, 'The specified topic is longer than topic max length.'],
-    ['a retry topic of 256', { topic: `%RETRY%${long}${long}` }, 29, 'The specified topic is longer than topic max'],
+    [
+      'a topic of 128 characters',
+      { topic: long },
+      29,
+      `The specified topic: ${long}, is longer than topic max length: 127`,
+    ],
+    [
+      'a retry topic of 263 characters',
+      { topic: `%RETRY%${long}${long}` },
+      29,
+      `The specified topic is DLQ or Retry topic: %RETRY%${long}${long}, and it's longer than topic max length: 255`,
+    ],
     ['a topic that climbs', { topic: '../x' }, 29, 'The specified topic: ../x, contains illegal characters, allowing'],
     ['a retry topic that climbs', { topic: '%RETRY%../x' }, 29, 'The specified topic: %RETRY%../x, contains illegal'],
     ['a topic with NUL', { topic: 'a\u0000' }, 29, /contains illegal characters/],

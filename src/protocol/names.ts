@@ -122,9 +122,12 @@ export function topicNameFault(topic: string): string | undefined {
   if (!NAME.test(topic))
     return `The specified topic: ${topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
   const long = topic.startsWith(RETRY_PREFIX) || topic.startsWith(DLQ_PREFIX)
-  if (topic.length > (long ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH)) {
-    return 'The specified topic is longer than topic max length.'
+  if (long && topic.length > MAX_RETRY_TOPIC_LENGTH) {
+    const words = `it's longer than topic max length: ${MAX_RETRY_TOPIC_LENGTH}`
+    return `The specified topic is DLQ or Retry topic: ${topic}, and ${words}`
   }
+  if (!long && topic.length > MAX_TOPIC_LENGTH)
+    return `The specified topic: ${topic}, is longer than topic max length: ${MAX_TOPIC_LENGTH}`
   return undefined
 }
 
@@ -133,6 +136,7 @@ export function groupNameFault(group: string): string | undefined {
   if (group.trim() === '') return 'The specified group is blank.'
   if (!NAME.test(group))
     return `The specified group: ${group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`
-  if (group.length > MAX_GROUP_LENGTH) return 'The specified group is longer than group max length.'
+  if (group.length > MAX_GROUP_LENGTH)
+    return `The specified group: ${group}, is longer than group max length: ${MAX_GROUP_LENGTH}`
   return undefined
 }

@@ -24,6 +24,7 @@ import type { QueueTable } from './queue-table.ts'
 import { UNIT_BYTES, unitPosition, unitPresent, unitSize, unitTagsHigh, unitTagsLow } from './queue-unit.ts'
 import { RawAppender } from './raw-appender.ts'
 import { countEntries, type Recovered } from './recovery.ts'
+import { sizeText, usedRatio } from './space-text.ts'
 import type { StoreLock } from './store-lock.ts'
 import type { StorePaths } from './store-paths.ts'
 import { StoreStats } from './store-stats.ts'
@@ -539,8 +540,8 @@ export class FileStore implements MessageStore {
 
   runtimeInfo(): Record<string, string> {
     const { commitLog, options, paths, dispatcher } = this.#parts
-    const logRatio = usedRatio(options.disk.spaceSync(paths.commitLog))
     const space = options.disk.spaceSync(paths.commitLog)
+    const logRatio = usedRatio(space)
     return {
       ...this.#stats.describe(),
       commitLogDiskRatio: logRatio,
@@ -548,11 +549,11 @@ export class FileStore implements MessageStore {
       consumeQueueDiskRatio: usedRatio(options.disk.spaceSync(paths.consumeQueues)),
       commitLogMinOffset: String(commitLog.min),
       commitLogMaxOffset: String(this.#readable),
-      commitLogDirCapacity: `Total : ${gibibytes(space.totalBytes)}, Free : ${gibibytes(space.availableBytes)}.`,
+      commitLogDirCapacity: `Total : ${sizeText(space.totalBytes)}, Free : ${sizeText(space.freeBytes)}.`,
       dispatchBehindBytes: String(Math.max(0, this.#readable - Math.max(dispatcher.dispatched, this.#readable))),
       pageCacheLockTimeMills: String(Math.round(this.#writer.waitingMs)),
       earliestMessageTimeStamp: String(this.earliestStoreTimestamp()),
-      remainHowManyDataToFlush: `${commitLog.written - this.#flusher.flushed} B`,
+      remainHowManyDataToFlush: sizeText(commitLog.written - this.#flusher.flushed),
     }
   }
 
@@ -627,9 +628,3 @@ export class FileStore implements MessageStore {
     lock.release()
   }
 }
-
-function usedRatio({ totalBytes, availableBytes }: { totalBytes: number; availableBytes: number }): string {
-  return totalBytes === 0 ? '-1' : (Math.ceil((100 * (totalBytes - availableBytes)) / totalBytes) / 100).toString()
-}
-
-const gibibytes = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)}G`

@@ -1,5 +1,6 @@
 import type { Scheduler } from '../base/scheduler.ts'
 
+const SPANS = [10, 60, 600] as const
 const SECONDS = 601
 
 /** Events per second over the last 10, 60 and 600 seconds: a ring of seconds, nothing to do while idle. */
@@ -13,12 +14,11 @@ class RateWindow {
   }
 
   /** Average of the whole seconds before this one. */
-  rate(second: number, overSeconds: number, sinceSecond: number): number {
+  rate(second: number, overSeconds: number): number {
     this.#moveTo(second)
-    const span = Math.min(overSeconds, Math.max(1, second - sinceSecond))
     let sum = 0
-    for (let back = 1; back <= span; back++) sum += this.#counts[(second - back + SECONDS) % SECONDS]!
-    return sum / span
+    for (let back = 1; back <= overSeconds; back++) sum += this.#counts[(second - back + SECONDS) % SECONDS]!
+    return sum / overSeconds
   }
 
   #moveTo(second: number): void {
@@ -60,7 +60,10 @@ export class StoreStats {
   readonly #found = new RateWindow()
   readonly #missed = new RateWindow()
   readonly #transferred = new RateWindow()
-  readonly #latencies = new Float64Array(CLASSES.length)
+  /** Of the minute that runs, and of the last whole one, which is what is told. */
+  #latencies = new Float64Array(CLASSES.length)
+  #lastLatencies: Float64Array | undefined
+  #minute = 0
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler
@@ -74,7 +77,9 @@ export class StoreStats {
 
   /** Messages of one turn, and how long they waited for their write. */
   written(messages: number, waitedMs: number): void {
-    this.#put.add(this.#second, messages)
+    const second = this.#second
+    this.#put.add(second, messages)
+    this.#turnMinute(second)
     if (waitedMs > this.putMaxMs) this.putMaxMs = waitedMs
     const whole = Math.floor(waitedMs)
     let index = 0
@@ -89,16 +94,24 @@ export class StoreStats {
     this.#transferred.add(second, messages)
   }
 
+  #turnMinute(second: number): void {
+    const minute = Math.floor((second - this.#startSecond) / 60)
+    if (minute === this.#minute) return
+    this.#lastLatencies = minute === this.#minute + 1 ? this.#latencies : new Float64Array(CLASSES.length)
+    this.#latencies = new Float64Array(CLASSES.length)
+    this.#minute = minute
+  }
+
   describe(): Record<string, string> {
     const second = this.#second
+    this.#turnMinute(second)
+    // Java tells no average over a time that has not passed yet; of the total it tells 0.0.
+    const hasPassed = (span: number): boolean => second - this.#startSecond > span
     const rates = (window: RateWindow): string =>
-      [10, 60, 600].map((span) => window.rate(second, span, this.#startSecond).toString()).join(' ')
-    const total = [10, 60, 600]
-      .map(
-        (span) =>
-          this.#found.rate(second, span, this.#startSecond) + this.#missed.rate(second, span, this.#startSecond),
-      )
-      .join(' ')
+      SPANS.map((span) => (hasPassed(span) ? javaDouble(window.rate(second, span)) : '')).join(' ')
+    const total = SPANS.map((span) =>
+      hasPassed(span) ? javaDouble(this.#found.rate(second, span) + this.#missed.rate(second, span)) : '0.0',
+    ).join(' ')
     return {
       bootTimestamp: String(this.bootTimestamp),
       runtime: duration(this.#scheduler.now() - this.bootTimestamp),
@@ -106,8 +119,8 @@ export class StoreStats {
       putMessageTimesTotal: String(this.puts),
       putMessageFailedTimes: String(this.failedPuts),
       putMessageSizeTotal: String(this.putBytes),
-      putMessageDistributeTime: CLASSES.map(([, name], index) => `${name}:${this.#latencies[index]}`).join(' '),
-      putMessageAverageSize: String(this.puts === 0 ? 0 : this.putBytes / this.puts),
+      putMessageDistributeTime: this.#distribution(),
+      putMessageAverageSize: javaDouble(this.puts === 0 ? 0 : this.putBytes / this.puts),
       dispatchMaxBuffer: '0',
       getMessageEntireTimeMax: String(Math.round(this.getMaxMs)),
       putTps: rates(this.#put),
@@ -120,15 +133,32 @@ export class StoreStats {
     }
   }
 
+  #distribution(): string {
+    const latencies = this.#lastLatencies
+    if (latencies === undefined) return 'null'
+    return CLASSES.map(([, name], index) => `${name}:${latencies[index]} `).join('')
+  }
+
   /** The upper bound of the class in which the quantile lies, in ms. */
   #quantile(share: number): string {
-    let left = this.#latencies.reduce((sum, count) => sum + count, 0) * share
+    const latencies = this.#lastLatencies
+    if (latencies === undefined) return '0.00'
+    let left = latencies.reduce((sum, count) => sum + count, 0) * share
     for (const [index, [bound]] of CLASSES.entries()) {
-      left -= this.#latencies[index]!
+      left -= latencies[index]!
       if (left <= 0) return (Number.isFinite(bound) ? bound : this.putMaxMs).toFixed(2)
     }
     return '0.00'
   }
+}
+
+/** As Java writes a double: never without a point, in scientific notation below a thousandth. */
+function javaDouble(value: number): string {
+  if (value !== 0 && (value < 1e-3 || value >= 1e7)) {
+    const [digits, exponent] = value.toExponential().split('e')
+    return `${digits!.includes('.') ? digits : `${digits}.0`}E${Number(exponent)}`
+  }
+  return Number.isInteger(value) ? `${value}.0` : String(value)
 }
 
 function duration(ms: number): string {

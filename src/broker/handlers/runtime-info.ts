@@ -8,7 +8,6 @@ export function runtimeInfo(broker: Broker): Record<string, string> {
     ...store.runtimeInfo(),
     brokerActive: String(store.writable),
     brokerVersionDesc: 'V5_5_0',
-    brokerVersion: '513',
     msgPutTotalYesterdayMorning: String(midnights.putYesterday),
     msgPutTotalTodayMorning: String(midnights.putToday),
     msgPutTotalTodayNow: String(probe.putMessages),
@@ -29,13 +28,13 @@ export function runtimeInfo(broker: Broker): Record<string, string> {
   }
 }
 
-/** Java's thread pools. Here one loop does their work, and what waits for it is counted once. */
+/** Java's thread pools. Here one loop does their work; what waits for it beside this request is counted once. */
 function poolsOf({ settings, inFlight }: Broker): Record<string, string> {
   const { sendThreadPoolQueueCapacity: send, pullThreadPoolQueueCapacity: pull } = settings
   const capacities = { send, pull, query: 20_000, litePull: pull, ack: 100_000 }
   const pools: Record<string, string> = {}
   for (const [pool, capacity] of Object.entries(capacities)) {
-    pools[`${pool}ThreadPoolQueueSize`] = pool === 'send' ? String(inFlight) : '0'
+    pools[`${pool}ThreadPoolQueueSize`] = pool === 'send' ? String(Math.max(0, inFlight - 1)) : '0'
     pools[`${pool}ThreadPoolQueueCapacity`] = String(capacity)
     pools[`${pool}ThreadPoolQueueHeadWaitTimeMills`] = '0'
   }
