@@ -81,7 +81,7 @@ async function withClient(
     const body = async (): Promise<string | undefined> => {
       // Both Java clients make the same names; each has topics of its own.
       const args = { ns: server.nameServer, run: `${run.id}${name.replace(/\W/g, '')}` }
-      const { ok: _ok, ...facts } = await client.must(scenario, args, { timeoutMs: 120_000 })
+      const { ok: _ok, ...facts } = await client.must(scenario, args, { timeoutMs: 240_000 })
       return Object.keys(facts).length === 0 ? undefined : JSON.stringify(facts)
     }
     await run.report.scenario(name, scenario, body, server.tail)

@@ -23,19 +23,25 @@ export interface One {
   child: Child
 }
 
+/** Keys of Java's broker configuration beyond those that every run has. */
+export type BrokerSettings = Record<string, string | number>
+
 /** One of the two products: how its roles are started. */
 export interface Product {
   name: 'cometmq' | 'java'
   startNameServer(work: string): Promise<One>
   /** `store` is the directory in which commitlog/, consumequeue/ and config/ lie. */
-  startBroker(work: string, nameServer: string, store: string): Promise<One>
+  startBroker(work: string, nameServer: string, store: string, settings?: BrokerSettings): Promise<One>
   startPair(work: string, store: string): Promise<Pair>
 }
 
 export async function stopCleanly(one: One | Child): Promise<void> {
   const child = one instanceof Child ? one : one.child
-  const { code, signal, wasKilled } = await child.stop()
-  if (wasKilled) throw new Error(`${child.name} did not stop within 20 s of SIGTERM and was killed\n${child.tail()}`)
+  // A JVM on a busy machine takes its time; of ours more is asked.
+  const seconds = child.name.startsWith('java') ? 60 : 20
+  const { code, signal, wasKilled } = await child.stop(seconds * 1_000)
+  if (wasKilled)
+    throw new Error(`${child.name} did not stop within ${seconds} s of SIGTERM and was killed\n${child.tail()}`)
   // A JVM that SIGTERM ended after its shutdown hooks says 143.
   if (code !== 0 && code !== 143)
     throw new Error(`${child.name} ended with ${signal ?? code} after SIGTERM\n${child.tail()}`)
@@ -79,9 +85,9 @@ export const java: Product = {
     return startJavaNameServer(work, nameServer)
   },
 
-  async startBroker(work, nameServer, store) {
+  async startBroker(work, nameServer, store, settings) {
     const { broker } = await freePorts()
-    return startJavaBroker(work, nameServer, broker, store)
+    return startJavaBroker(work, nameServer, broker, store, settings)
   },
 
   async startPair(work, store) {
@@ -115,11 +121,18 @@ async function startJavaNameServer(work: string, port: number): Promise<One> {
   return { address: `127.0.0.1:${port}`, child }
 }
 
-async function startJavaBroker(work: string, nameServer: string, port: number, store: string): Promise<One> {
+async function startJavaBroker(
+  work: string,
+  nameServer: string,
+  port: number,
+  store: string,
+  settings: BrokerSettings = {},
+): Promise<One> {
   const file = path.join(work, `broker-${port}.conf`)
   mkdirSync(store, { recursive: true })
   const fixed = readFileSync(path.join(root, 'interop/java/broker.conf'), 'utf8')
-  const own = { listenPort: port, storePathRootDir: store, storePathCommitLog: path.join(store, 'commitlog') }
+  const storePathCommitLog = path.join(store, 'commitlog')
+  const own = { listenPort: port, storePathRootDir: store, storePathCommitLog, ...settings }
   writeFileSync(file, fixed + Object.entries(own).reduce((text, [key, value]) => `${text}${key}=${value}\n`, ''))
   const heap = ['-Xms256m', '-Xmx512m', '-XX:MaxDirectMemorySize=512m']
   const args = ['-n', nameServer, '-c', file]
@@ -152,9 +165,10 @@ export const cometmq: Product = {
     return { address: `127.0.0.1:${port}`, child }
   },
 
-  async startBroker(work, nameServer, store) {
+  async startBroker(work, nameServer, store, settings = {}) {
     const { broker: port } = await freePorts()
     const args = ['--host', '127.0.0.1', '--broker-port', String(port), '-n', nameServer]
+    for (const [key, value] of Object.entries(settings)) args.push('--set', `${key}=${value}`)
     const child = startOurs(work, 'broker', [...storeArgs(store), ...args])
     await child.waitForLine(isReady, 20_000)
     return { address: `127.0.0.1:${port}`, child }

@@ -44,7 +44,7 @@ final class Consumes {
     }
     for (int i = 0; i < expressions.length; i++) {
       Inbox inbox = inboxes.get(i);
-      inbox.await(wanted[i], 30_000);
+      inbox.await(wanted[i], Messages.PATIENCE_MS);
       inbox.mustHoldEachOnce(wanted[i]);
       for (MessageExt message : inbox.first.values())
         Failed.when(i > 0 && !List.of(expressions[i].split(" \\|\\| ")).contains(message.getTags()),
@@ -64,7 +64,7 @@ final class Consumes {
     consumer.registerMessageListener(inbox.listener());
     consumer.start();
     for (int n = 0; n < 1000; n++) Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", n)));
-    inbox.await(1000, 30_000);
+    inbox.await(1000, Messages.PATIENCE_MS);
     inbox.mustHoldEachOnce(1000);
     consumer.shutdown();
     java.util.Set<Integer> queues = new java.util.TreeSet<>();
@@ -90,7 +90,7 @@ final class Consumes {
     });
     consumer.start();
     Sends.mustBeOk(producer.send(Messages.numbered(topic, "wanted", 0)));
-    for (long deadline = System.currentTimeMillis() + 20_000; arrived.get() < 1; Thread.sleep(20))
+    for (long deadline = System.currentTimeMillis() + Messages.PATIENCE_MS; arrived.get() < 1; Thread.sleep(20))
       Failed.when(System.currentTimeMillis() > deadline, "the first message did not arrive");
     slowest.set(0);
     Thread.sleep(500);
@@ -113,13 +113,13 @@ final class Consumes {
     for (int n = 0; n < 100; n++) Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", n)));
     Inbox before = new Inbox();
     DefaultMQPushConsumer first = before.open(args, group, topic, "*");
-    before.await(100, 30_000);
+    before.await(100, Messages.PATIENCE_MS);
     before.mustHoldEachOnce(100);
     first.shutdown();
     for (int n = 100; n < 150; n++) Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", n)));
     Inbox after = new Inbox();
     DefaultMQPushConsumer second = after.open(args, group, topic, "*");
-    after.await(50, 30_000);
+    after.await(50, Messages.PATIENCE_MS);
     second.shutdown();
     Failed.unlessEqual(50, after.distinct(), "messages after the restart of the consumer");
     for (int n = 100; n < 150; n++) Failed.when(!after.seen.containsKey(n), "message " + n + " did not come");
@@ -142,7 +142,7 @@ final class Consumes {
     consumer.registerMessageListener(inbox.listener());
     consumer.start();
     // A new group on a young queue is told offset 0, whatever it asks for: Java's broker does so too.
-    inbox.await(60, 30_000);
+    inbox.await(60, Messages.PATIENCE_MS);
     consumer.shutdown();
     inbox.mustHoldEachOnce(60);
   }
@@ -166,7 +166,7 @@ final class Consumes {
     }
     for (int n = 0; n < 200; n++) Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", n)));
     for (Inbox inbox : inboxes) {
-      inbox.await(200, 30_000);
+      inbox.await(200, Messages.PATIENCE_MS);
       inbox.mustHoldEachOnce(200);
     }
     for (DefaultMQPushConsumer consumer : consumers) consumer.shutdown();

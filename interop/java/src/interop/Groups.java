@@ -127,7 +127,7 @@ final class Groups {
     awaitQueues("the first member", first, topic, 2, 8_000);
     awaitQueues("the second member", second, topic, 2, 8_000);
     for (int n = 0; n < 400; n++) Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", n)));
-    for (long deadline = System.currentTimeMillis() + 30_000; one.distinct() + two.distinct() < 400; Thread.sleep(10))
+    for (long deadline = System.currentTimeMillis() + Messages.PATIENCE_MS; one.distinct() + two.distinct() < 400; Thread.sleep(10))
       Failed.when(System.currentTimeMillis() > deadline, one.distinct() + " + " + two.distinct() + " of 400 arrived");
     Thread.sleep(150);
     Failed.unlessEqual(400, one.arrived.get() + two.arrived.get(), "messages over both members");

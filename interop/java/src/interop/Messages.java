@@ -19,6 +19,12 @@ import org.apache.rocketmq.common.message.MessageExt;
 final class Messages {
   static final String NUMBER = "n";
   static final String SHA = "sha";
+  /**
+   * Longer than the 30 s between two heartbeats of the Java client. When its first rebalance and its first heartbeat
+   * meet, the rebalance skips the heartbeat that should tell the broker the new subscription version, and each pull is
+   * answered SUBSCRIPTION_NOT_LATEST until the next one, by Java's broker too.
+   */
+  static final long PATIENCE_MS = 70_000;
 
   static byte[] sha(byte[] body) {
     try {
@@ -139,7 +145,7 @@ final class Inbox {
   static Inbox collect(Args args, String topic, int wanted) throws Exception {
     Inbox inbox = new Inbox();
     DefaultMQPushConsumer consumer = inbox.open(args, args.fresh("CG"), topic, "*");
-    inbox.await(wanted, 30_000);
+    inbox.await(wanted, Messages.PATIENCE_MS);
     consumer.shutdown();
     inbox.mustHoldEachOnce(wanted);
     return inbox;

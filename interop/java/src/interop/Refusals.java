@@ -38,7 +38,7 @@ final class Refusals {
     answer(producer, queue, facts, "badTopic", 310, send("bad topic!", 0), 29,
         "The specified topic: bad topic!, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$");
     answer(producer, queue, facts, "longTopic", 310, send("x".repeat(128), 0), 29,
-        "The specified topic is longer than topic max length.");
+        "The specified topic: " + "x".repeat(128) + ", is longer than topic max length: 127");
     answer(producer, queue, facts, "systemTopic", 310, send("SCHEDULE_TOPIC_XXXX", 0), 16,
         "Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden.");
     answer(producer, queue, facts, "badQueue", 310, send(topic, 99), 29, "request queueId[99] is illegal");
@@ -50,8 +50,12 @@ final class Refusals {
     HashMap<String, String> offset = new HashMap<>();
     offset.put("consumerGroup", args.fresh("NoGroup"));
     offset.put("topic", topic);
-    offset.put("queueId", "0");
-    answer(producer, queue, facts, "noOffset", 14, offset, 22, "");
+    offset.put("queueId", String.valueOf(queue.getQueueId()));
+    Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", 1), queue));
+    // A young queue is read from its beginning, unless the group says that it wants to know.
+    answer(producer, queue, facts, "youngOffset", 14, offset, 0, "null");
+    offset.put("setZeroIfNotFound", "false");
+    answer(producer, queue, facts, "noOffset", 14, offset, 22, "Not found, do not set to zero");
 
     try {
       producer.send(new Message(topic, new byte[4 * 1024 * 1024 + 1]));
