@@ -1,6 +1,8 @@
-import { CometMQ, type Delivery } from '../client/index.ts'
-import { clientOptions, count, DEFAULT_NAMESRV, parse } from './client-options.ts'
+import { bytes, CometMQ, type ConsumerOptions, type Delivery } from '../client/index.ts'
+import { count, readArguments } from './arguments.ts'
+import { clientOptions, DEFAULT_NAMESRV } from './client-options.ts'
 import { Failure } from './failure.ts'
+import { Output } from './output.ts'
 
 const usage = `cometmq consume TOPIC [OPTIONS]      prints messages of a topic as they come, a line each
 
@@ -13,49 +15,78 @@ const usage = `cometmq consume TOPIC [OPTIONS]      prints messages of a topic a
   -h, --help
 `
 
+const options = {
+  ...clientOptions,
+  group: { type: 'string' },
+  tag: { type: 'string' },
+  from: { type: 'string' },
+  count: { type: 'string' },
+  json: { type: 'boolean' },
+} as const
+
+type From = NonNullable<ConsumerOptions<unknown>['from']>
+
+export interface ConsumeOptions {
+  topic: string
+  namesrv: string
+  group: string
+  tag: string
+  from: From
+  /** Infinity without `--count`. */
+  count: number
+  json: boolean
+}
+
+/** @returns undefined when help is asked for. @throws Failure */
+export function readConsumeOptions(args: string[]): ConsumeOptions | undefined {
+  const { values, positionals } = readArguments('consume', args, options)
+  if (values.help === true) return undefined
+  const [topic] = positionals
+  if (topic === undefined || positionals.length > 1) throw new Failure('consume takes one topic: cometmq consume TOPIC')
+  return {
+    topic,
+    namesrv: values.namesrv ?? DEFAULT_NAMESRV,
+    group: values.group ?? 'cometmq-cli',
+    tag: values.tag ?? '*',
+    from: readFrom(values.from ?? 'first'),
+    count: count('count', values.count, 1) ?? Number.POSITIVE_INFINITY,
+    json: values.json ?? false,
+  }
+}
+
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, {
-    ...clientOptions,
-    group: { type: 'string' },
-    tag: { type: 'string' },
-    from: { type: 'string' },
-    count: { type: 'string' },
-    json: { type: 'boolean' },
-  })
-  if (values.help === true) {
-    process.stdout.write(usage)
+  const output = new Output(process.stdout)
+  const wanted = readConsumeOptions(args)
+  if (wanted === undefined) {
+    await output.write(usage)
     return 0
   }
-  const topic = positionals[0]
-  if (topic === undefined || positionals.length > 1) throw new Failure('consume takes one topic: cometmq consume TOPIC')
-  const most = count('count', values.count, 1) ?? Number.POSITIVE_INFINITY
-  const from = startOf(values.from ?? 'first')
-
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
-  await using mq = new CometMQ({ endpoints: values.namesrv ?? DEFAULT_NAMESRV })
-  const consumer = mq.consumer({
-    group: values.group ?? 'cometmq-cli',
-    subscribe: { [topic]: values.tag ?? '*' },
-    from,
-  })
+  output.gone.addEventListener('abort', () => stop.abort(), { once: true })
+  await using mq = new CometMQ({ endpoints: wanted.namesrv })
+  const { group, tag, from } = wanted
+  const consumer = mq.consumer({ group, subscribe: { [wanted.topic]: tag }, codec: bytes, from })
   let printed = 0
   for await (const message of consumer.messages({ signal: stop.signal })) {
-    process.stdout.write(`${values.json === true ? asJson(message) : message.text()}\n`)
+    const line = wanted.json ? Buffer.from(`${asJson(message)}\n`) : Buffer.concat([message.body, Buffer.from('\n')])
+    // What nobody read is not acknowledged: the group sees it again.
+    if (!(await output.write(line, stop.signal))) break
     message.ack()
-    if (++printed >= most) break
+    if (++printed >= wanted.count) break
   }
   return 0
 }
 
-function startOf(word: string): 'first' | 'last' | { time: number } {
+function readFrom(word: string): From {
   if (word === 'first' || word === 'last') return word
-  const time = /^\d{10,}$/.test(word) ? Number(word) : Date.parse(word)
-  if (Number.isNaN(time)) throw new Failure(`--from takes first, last or a time, not '${word}'`)
+  const time = /^\d{10,}$/.test(word) ? Number(word) : /^\d{4}-\d\d/.test(word) ? Date.parse(word) : Number.NaN
+  if (!Number.isSafeInteger(time))
+    throw new Failure(`--from takes first, last, or a time such as 2026-01-31T12:00:00Z, not '${word}'`)
   return { time }
 }
 
-function asJson(message: Delivery<string>): string {
+function asJson(message: Delivery<unknown>): string {
   const { brokerName, queueId, queueOffset, id, offsetId, tag, keys, bornAt, storedAt, attempt } = message
   const properties = Object.fromEntries(message.properties)
   const body = message.text()

@@ -1,3 +1,5 @@
+import { Output } from './output.ts'
+
 /**
  * A role that runs until it is told to stop: SIGTERM and SIGINT drain, flush and exit 0; a second one exits at once.
  *
@@ -20,9 +22,8 @@ export async function runUntilSignal<Role extends AsyncDisposable>(
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
   })
-  const role = await start(stop.signal)
-  if (!stop.signal.aborted) process.stdout.write(`${ready(role)}\n`)
+  await using role = await start(stop.signal)
+  if (!stop.signal.aborted) await new Output(process.stdout).write(`${ready(role)}\n`, stop.signal)
   await stopped
-  await role[Symbol.asyncDispose]()
   return 0
 }

@@ -24,15 +24,13 @@ async function main(argv: string[]): Promise<number> {
     return 0
   }
   const chosen = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
-  const { nearestWord, printFailure } = await import('./failure.ts')
-  if (chosen === undefined) {
-    const near = nearestWord(verb, Object.keys(verbs))
-    process.stderr.write(
-      `cometmq: no command '${verb}'${near === undefined ? '' : `; did you mean '${near}'?`} See cometmq --help\n`,
-    )
-    return 1
-  }
+  const { Failure, printFailure } = await import('./failure.ts')
   try {
+    if (chosen === undefined) {
+      const { nearestKey } = await import('../base/settings.ts')
+      const near = nearestKey(verb, Object.keys(verbs))
+      throw new Failure(`no command '${verb}'; ${near === undefined ? 'see cometmq --help' : `did you mean ${near}?`}`)
+    }
     const { run } = await chosen.load()
     return await run(args)
   } catch (error) {
@@ -52,4 +50,6 @@ ${lines.join('\n')}
 `
 }
 
+// A reader that leaves, as `head` does, or a terminal that is gone, ends no server and is nobody's mistake.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 process.exitCode = await main(process.argv.slice(2))

@@ -1,7 +1,8 @@
+import { dirname } from 'node:path'
 import { formatAddress } from '../remoting/transport.ts'
 import { runUntilSignal } from './lifecycle.ts'
 import { readServerOptions, serverUsage } from './server-options.ts'
-import { machine, nameServerSettingsOf, warnOfOpenDoor } from './servers.ts'
+import { machine, nameServerSettingsOf, requireWritable, warnOfOpenDoor, warnOfUnused } from './servers.ts'
 
 const usage = `cometmq namesrv [OPTIONS]      a name server alone
 
@@ -9,7 +10,7 @@ ${serverUsage}`
 
 export async function run(args: string[]): Promise<number> {
   const options = readServerOptions(args, 'namesrv')
-  if (options.help) {
+  if (options === undefined) {
     process.stdout.write(usage)
     return 0
   }
@@ -18,6 +19,8 @@ export async function run(args: string[]): Promise<number> {
       const { startNameServer } = await import('../nameserver/start.ts')
       const parts = machine(options)
       const settings = await nameServerSettingsOf(options, parts.log, false)
+      warnOfUnused(parts.log, 'namesrv', { 'broker-port': options.brokerPort, namesrv: options.namesrv })
+      requireWritable(dirname(settings.kvConfigPath))
       warnOfOpenDoor(parts.log, 'name server', settings.bindAddress)
       return startNameServer({ ...parts, settings })
     },

@@ -1,9 +1,11 @@
-import { createInterface } from 'node:readline'
-import { CometMQ, text } from '../client/index.ts'
-import { clientOptions, DEFAULT_NAMESRV, parse } from './client-options.ts'
+import { bytes, CometMQ } from '../client/index.ts'
+import { readArguments } from './arguments.ts'
+import { clientOptions, DEFAULT_NAMESRV } from './client-options.ts'
 import { Failure } from './failure.ts'
+import { linesOf } from './lines.ts'
+import { Output } from './output.ts'
 
-const usage = `cometmq produce TOPIC [OPTIONS]      sends each line of standard input as a message
+const usage = `cometmq produce TOPIC [OPTIONS]      sends each line of standard input as a message; empty lines are skipped
 
   -n, --namesrv ADDR   name server, host:port; several joined by ; (default ${DEFAULT_NAMESRV})
       --group NAME     producer group
@@ -16,39 +18,66 @@ const usage = `cometmq produce TOPIC [OPTIONS]      sends each line of standard 
 /** Sends in flight at once: enough to keep a broker busy, few enough to stop soon after a failure. */
 const IN_FLIGHT = 64
 
+const options = {
+  ...clientOptions,
+  group: { type: 'string' },
+  tag: { type: 'string' },
+  key: { type: 'string', multiple: true },
+  json: { type: 'boolean' },
+} as const
+
+export interface ProduceOptions {
+  topic: string
+  namesrv: string
+  group: string | undefined
+  tag: string | undefined
+  keys: string[] | undefined
+  json: boolean
+}
+
+/** @returns undefined when help is asked for. @throws Failure */
+export function readProduceOptions(args: string[]): ProduceOptions | undefined {
+  const { values, positionals } = readArguments('produce', args, options)
+  if (values.help === true) return undefined
+  const [topic] = positionals
+  if (topic === undefined || positionals.length > 1) throw new Failure('produce takes one topic: cometmq produce TOPIC')
+  return {
+    topic,
+    namesrv: values.namesrv ?? DEFAULT_NAMESRV,
+    group: values.group,
+    tag: values.tag,
+    keys: values.key,
+    json: values.json ?? false,
+  }
+}
+
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, {
-    ...clientOptions,
-    group: { type: 'string' },
-    tag: { type: 'string' },
-    key: { type: 'string', multiple: true },
-    json: { type: 'boolean' },
-  })
-  if (values.help === true) {
-    process.stdout.write(usage)
+  const output = new Output(process.stdout)
+  const wanted = readProduceOptions(args)
+  if (wanted === undefined) {
+    await output.write(usage)
     return 0
   }
-  const name = positionals[0]
-  if (name === undefined || positionals.length > 1) throw new Failure('produce takes one topic: cometmq produce TOPIC')
-
-  await using mq = new CometMQ({ endpoints: values.namesrv ?? DEFAULT_NAMESRV })
-  const topic = mq.topic(name, { codec: text })
-  const producer = mq.producer({ group: values.group })
-  const options = { tag: values.tag, keys: values.key }
+  await using mq = new CometMQ({ endpoints: wanted.namesrv })
+  const topic = mq.topic(wanted.topic, { codec: bytes })
+  const producer = mq.producer({ group: wanted.group })
+  const { tag, keys } = wanted
   const flying = new Set<Promise<void>>()
   let sent = 0
   let failure: unknown
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line === '') continue
-    const flight = producer.send(topic, line, options).then(
-      (receipt) => {
+  // The first signal ends the input; what was read is still sent. The next one kills.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.stdin.destroy())
+  for await (const line of linesOf(untilDestroyed(process.stdin))) {
+    if (line.length === 0) continue
+    const flight = producer
+      .send(topic, line, { tag, keys })
+      .then(async (receipt) => {
         sent++
-        if (values.json === true) process.stdout.write(`${JSON.stringify(receipt)}\n`)
-      },
-      (error: unknown) => {
+        if (wanted.json) await output.write(`${JSON.stringify(receipt)}\n`)
+      })
+      .catch((error: unknown) => {
         failure ??= error
-      },
-    )
+      })
     flying.add(flight)
     void flight.finally(() => flying.delete(flight))
     // The first message makes the topic where that is allowed; the others then know its queues.
@@ -56,7 +85,16 @@ export async function run(args: string[]): Promise<number> {
     if (failure !== undefined) break
   }
   await Promise.all(flying)
-  if (values.json !== true) process.stdout.write(`sent ${sent} ${sent === 1 ? 'message' : 'messages'} to ${name}\n`)
+  if (!wanted.json) await output.write(`sent ${sent} ${sent === 1 ? 'message' : 'messages'} to ${wanted.topic}\n`)
   if (failure !== undefined) throw failure
   return 0
+}
+
+/** Being destroyed is an end like any other. */
+async function* untilDestroyed(input: typeof process.stdin): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    for await (const chunk of input) yield chunk as Buffer
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  }
 }

@@ -1,6 +1,6 @@
 import { type RawSetting, readSettingsFile, readSetWords, type SettingsDeclaration } from '../base/settings.ts'
 import { systemDisk } from '../base/system-disk.ts'
-import { count, parse } from './client-options.ts'
+import { count, readArguments } from './arguments.ts'
 import { Failure } from './failure.ts'
 
 const options = {
@@ -28,7 +28,6 @@ export interface ServerOptions {
   /** Keys of `--set`. */
   set: Record<string, RawSetting>
   verbose: boolean
-  help: boolean
 }
 
 export const serverUsage = `      --data DIR           folder for everything that is kept (default ./.cometmq)
@@ -42,8 +41,10 @@ export const serverUsage = `      --data DIR           folder for everything tha
   -h, --help
 `
 
-export function readServerOptions(args: string[], verb: string): ServerOptions {
-  const { values, positionals } = parse(args, options)
+/** @returns undefined when help is asked for. @throws Failure */
+export function readServerOptions(args: string[], verb: string): ServerOptions | undefined {
+  const { values, positionals } = readArguments(verb, args, options)
+  if (values.help === true) return undefined
   if (positionals.length > 0)
     throw new Failure(`${verb} takes options only, not '${positionals[0]}'; see cometmq ${verb} --help`)
   return {
@@ -56,7 +57,6 @@ export function readServerOptions(args: string[], verb: string): ServerOptions {
     hasFile: values.config !== undefined,
     set: readSetWords(values.set ?? []),
     verbose: values.verbose ?? false,
-    help: values.help ?? false,
   }
 }
 

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
 import { createLog } from '../base/console-log.ts'
+import type { DiskError } from '../base/disk.ts'
 import type { Log } from '../base/log.ts'
 import { Probes } from '../base/probe.ts'
 import { systemRandom } from '../base/random.ts'
@@ -13,7 +14,6 @@ import { given, type ServerOptions, split } from './server-options.ts'
 
 const DEFAULT_DATA_FOLDER = '.cometmq'
 const LOOPBACK = '127.0.0.1'
-const LOOPBACK_HOSTS = new Set([LOOPBACK, '::1', 'localhost'])
 
 /** What every server is handed, with the machine's own seams. */
 export interface Machine {
@@ -73,38 +73,52 @@ export async function nameServerSettingsOf(
   return settings
 }
 
-export async function brokerSettingsOf(
-  options: ServerOptions,
-  log: Log,
-  namesrv: string | undefined,
-): Promise<BrokerSettings> {
+/** @param shared the process runs a name server too: a file may set keys of both */
+export async function brokerSettingsOf(options: ServerOptions, log: Log, shared: boolean): Promise<BrokerSettings> {
   const { brokerSettings } = await import('../broker/settings.ts')
   const { nameServerSettings } = await import('../nameserver/settings.ts')
   const root = dataFolder(options)
   const own = (raw: ServerOptions['file']): ServerOptions['file'] =>
-    namesrv === undefined ? raw : split(raw, brokerSettings, nameServerSettings)[0]
+    shared ? split(raw, brokerSettings, nameServerSettings)[0] : raw
   const { settings, warnings } = brokerSettings.parse({
     ...given('default', { storePathRootDir: `${root}/store` }),
     ...own(options.file),
     ...given('option', { bindAddress: listenHost(options), listenPort: options.brokerPort }),
     ...given('option', { storePathRootDir: options.dataFolder === undefined ? undefined : `${root}/store` }),
-    ...given('option', { namesrvAddr: namesrv ?? options.namesrv }),
+    ...given('option', { namesrvAddr: options.namesrv }),
     ...own(options.set),
   })
-  for (const warning of warnings) log.warn(warning)
+  // A slip in a key of the name server finds its nearest among those.
+  const said = shared
+    ? brokerSettings.merge(nameServerSettings).parse({ ...options.file, ...options.set }).warnings
+    : warnings
+  for (const warning of said) log.warn(warning)
   const { storePathRootDir } = settings
   if (!isAbsolute(storePathRootDir)) return { ...settings, storePathRootDir: resolve(storePathRootDir) }
   return settings
 }
 
+/** The name server of this process first, then others that were named. */
+export function nameServersWith(own: string, others: string): string {
+  return [...new Set([own, ...others.split(/[;,]/).map((address) => address.trim())])]
+    .filter((address) => address !== '')
+    .join(';')
+}
+
 /** Whoever listens beyond loopback lets everybody publish: said with the switch that ends it. */
 export function warnOfOpenDoor(log: Log, role: string, host: string): void {
-  if (LOOPBACK_HOSTS.has(host)) return
+  if (host === 'localhost' || host === '::1' || /^127\./.test(host)) return
   log.warn('listening beyond this machine without authentication: whoever reaches the port may read and publish', {
     role,
     host,
     fix: '--host 127.0.0.1',
   })
+}
+
+/** Options that this role has no use for. */
+export function warnOfUnused(log: Log, verb: string, unused: Record<string, string | number | undefined>): void {
+  for (const [name, value] of Object.entries(unused))
+    if (value !== undefined) log.warn(`--${name} has no effect on ${verb}`)
 }
 
 /** A folder that cannot be written is found before anything starts. */
@@ -116,8 +130,9 @@ export function requireWritable(folder: string): void {
     file.closeSync()
     systemDisk.removeSync(probe)
   } catch (error) {
-    throw new Failure(`${folder} cannot be written: ${(error as Error).message}; choose another folder with --data`, {
-      cause: error,
-    })
+    const { code, message } = error as DiskError
+    const isFile = code === 'ENOTDIR' || code === 'EEXIST'
+    const why = isFile ? 'a file stands where a folder should' : message
+    throw new Failure(`${folder} cannot be written: ${why}; choose another folder with --data`)
   }
 }

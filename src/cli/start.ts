@@ -1,7 +1,14 @@
 import { formatAddress } from '../remoting/transport.ts'
 import { runUntilSignal } from './lifecycle.ts'
 import { readServerOptions, serverUsage } from './server-options.ts'
-import { brokerSettingsOf, machine, nameServerSettingsOf, requireWritable, warnOfOpenDoor } from './servers.ts'
+import {
+  brokerSettingsOf,
+  machine,
+  nameServerSettingsOf,
+  nameServersWith,
+  requireWritable,
+  warnOfOpenDoor,
+} from './servers.ts'
 
 const usage = `cometmq start [OPTIONS]      name server and broker in one process
 
@@ -9,7 +16,7 @@ ${serverUsage}`
 
 export async function run(args: string[]): Promise<number> {
   const options = readServerOptions(args, 'start')
-  if (options.help) {
+  if (options === undefined) {
     process.stdout.write(usage)
     return 0
   }
@@ -22,7 +29,9 @@ export async function run(args: string[]): Promise<number> {
       await using opened = new AsyncDisposableStack()
       const parts = machine(options)
       const nameServerSettings = await nameServerSettingsOf(options, parts.log, true)
-      // The name server's own address is known once it listens; the broker may register with others too.
+      const brokerSettings = await brokerSettingsOf(options, parts.log, true)
+      requireWritable(brokerSettings.storePathRootDir)
+      warnOfOpenDoor(parts.log, 'name server and broker', brokerSettings.bindAddress)
       let localAddress: string | undefined
       const nameServer = opened.use(
         await startNameServer({
@@ -31,14 +40,9 @@ export async function run(args: string[]): Promise<number> {
           isLocalBroker: (address) => address === localAddress,
         }),
       )
+      // Its port is known once it listens.
       const own = formatAddress({ host: reachable(nameServer.address.host), port: nameServer.address.port })
-      const settings = await brokerSettingsOf(
-        options,
-        parts.log,
-        options.namesrv === undefined ? own : `${own};${options.namesrv}`,
-      )
-      requireWritable(settings.storePathRootDir)
-      warnOfOpenDoor(parts.log, 'name server and broker', settings.bindAddress)
+      const settings = { ...brokerSettings, namesrvAddr: nameServersWith(own, brokerSettings.namesrvAddr) }
       const broker = opened.use(await startBroker({ ...parts, settings }))
       if (settings.brokerIP1 === '') {
         localAddress = broker.broker.address
