@@ -27,6 +27,8 @@ class FileNode {
   durablePages = new Map<number, Buffer>()
   /** In the order in which they were made. */
   volatile: Volatile[] = []
+  /** Changes that are volatile no more. */
+  #synced = 0
   modifiedMs = 0
 
   writePage(page: number, at: number, bytes: Uint8Array): void {
@@ -43,15 +45,29 @@ class FileNode {
     this.volatile.push({ kind: 'length', sizeBytes })
   }
 
-  sync(): void {
-    this.durableSizeBytes = this.sizeBytes
-    this.durablePages = new Map(this.pages)
+  /** Changes so far; those before it are what a sync that begins now makes durable. */
+  get mark(): number {
+    return this.#synced + this.volatile.length
+  }
+
+  sync(mark: number): void {
+    const count = Math.max(0, mark - this.#synced)
+    this.#synced += count
+    for (const change of this.volatile.splice(0, count)) {
+      if (change.kind === 'page') this.durablePages.set(change.page, change.bytes)
+      else this.#setDurableSize(change.sizeBytes)
+    }
+  }
+
+  /** What a failed sync leaves: the pages are clean for the kernel, and were never written, nor will be. */
+  dropVolatile(): void {
+    this.#synced += this.volatile.length
     this.volatile = []
   }
 
-  /** What a failed sync leaves: the pages are clean for the kernel, and were never written. */
-  dropVolatile(): void {
-    this.volatile = []
+  #setDurableSize(sizeBytes: number): void {
+    if (sizeBytes < this.durableSizeBytes) cutPages(this.durablePages, sizeBytes)
+    this.durableSizeBytes = sizeBytes
   }
 
   /** Of what was not synced any part may have reached the device: lengths in order, pages whole, torn, or not at all. */
@@ -61,8 +77,7 @@ class FileNode {
     for (const change of this.volatile) {
       if (change.kind === 'length') {
         if (lengths-- <= 0) continue
-        if (change.sizeBytes < this.durableSizeBytes) cutPages(this.durablePages, change.sizeBytes)
-        this.durableSizeBytes = change.sizeBytes
+        this.#setDurableSize(change.sizeBytes)
         continue
       }
       const fate = random.below(4)
@@ -204,9 +219,9 @@ export class SimulatedDisk implements Disk {
       check('read')
       return readNode(node, into, position)
     }
-    const datasync = (): void => {
+    const datasync = (mark: number): void => {
       check('datasync')
-      node.sync()
+      node.sync(mark)
     }
     return {
       path,
@@ -222,8 +237,12 @@ export class SimulatedDisk implements Disk {
           (error) => done(error, count),
         )
       },
-      datasync: (done) => later(datasync, done),
-      datasyncSync: datasync,
+      datasync: (done) => {
+        // What is written while it is under way may come too late for it.
+        const { mark } = node
+        later(() => datasync(mark), done)
+      },
+      datasyncSync: () => datasync(node.mark),
       truncateSync: (sizeBytes) => {
         check('write')
         node.modifiedMs = this.#scheduler.now()

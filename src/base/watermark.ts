@@ -54,15 +54,17 @@ export class Watermark {
 
   /** Fails those whose deadline is not later than `now` (monotonic ms). */
   expire(now: number): void {
-    for (let first = this.#waiters.first; first !== undefined && first.deadline <= now; first = this.#waiters.first) {
+    for (let left = this.#waiters.length; left > 0; left--) {
+      const first = this.#waiters.first
+      if (first === undefined || first.deadline > now) return
       this.#waiters.shift()
       first.fail('timeout')
     }
   }
 
-  /** A role change, a failed write, a truncation: nobody waits for what will not come. */
+  /** A role change, a failed write, a truncation: nobody waits for what will not come. Who then waits anew does wait. */
   failAll(reason: WaitFailure): void {
-    for (let first = this.#waiters.shift(); first !== undefined; first = this.#waiters.shift()) first.fail(reason)
+    for (let left = this.#waiters.length; left > 0; left--) this.#waiters.shift()?.fail(reason)
   }
 
   /** Fails those who wait for more than `position`, which a failed write has taken back. */
@@ -77,9 +79,9 @@ export class Watermark {
     for (const waiter of failed) waiter.fail(reason)
   }
 
-  /** Only after a truncation, when nobody waits. */
+  /** After a truncation, the only time when it falls. */
   reset(value: number): void {
-    this.failAll('truncated')
     this.#value = value
+    this.failAll('truncated')
   }
 }
