@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +28,7 @@ func filterTags(r *run) {
 	by := r.producer()
 	// "Aa" and "BB" have one hash code: the broker lets both pass, the client must see the difference.
 	tags := []string{"red", "green", "blue", "Aa", "BB"}
-	for n := range 250 {
+	for n := 0; n < 250; n++ {
 		send(by, numbered(topic, tags[n%5], n))
 	}
 	send(by, numbered(topic, "", 250))
@@ -51,7 +50,7 @@ func filterTags(r *run) {
 		found.mustHoldEachOnce(wanted[i].count)
 		asked := strings.Split(wanted[i].expression, " || ")
 		for _, message := range found.first {
-			failIf(i > 0 && !slices.Contains(asked, message.GetTags()), "asked for %v, got %s", asked, message.GetTags())
+			failIf(i > 0 && !contains(asked, message.GetTags()), "asked for %v, got %s", asked, message.GetTags())
 		}
 	}
 }
@@ -66,11 +65,13 @@ func pushConcurrent(r *run) {
 	reader := r.push(r.fresh("CG"), consumer.WithConsumeMessageBatchMaxSize(10))
 	reader.begin(topic, "*", func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		mutex.Lock()
-		largest = max(largest, len(messages))
+		if len(messages) > largest {
+			largest = len(messages)
+		}
 		mutex.Unlock()
 		return found.listen(ctx, messages...)
 	})
-	for n := range 1000 {
+	for n := 0; n < 1000; n++ {
 		send(by, numbered(topic, "t", n))
 	}
 	found.await(1000, 30*time.Second)
@@ -98,7 +99,9 @@ func pushWaiting(r *run) {
 	reader.begin(topic, "wanted", func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		for _, message := range messages {
 			mutex.Lock()
-			slowest = max(slowest, time.Now().UnixMilli()-message.BornTimestamp)
+			if waited := time.Now().UnixMilli() - message.BornTimestamp; waited > slowest {
+				slowest = waited
+			}
 			mutex.Unlock()
 		}
 		return found.listen(ctx, messages...)
@@ -127,7 +130,7 @@ func pushResume(r *run) {
 	topic := r.fresh("Resume")
 	group := r.fresh("CG")
 	by := r.producer()
-	for n := range 100 {
+	for n := 0; n < 100; n++ {
 		send(by, numbered(topic, "t", n))
 	}
 	r.awaitRoute(topic)
@@ -155,13 +158,13 @@ func broadcast(r *run) {
 	r.createTopic(topic, 4)
 	by := r.producer()
 	var inboxes []*inbox
-	for range 3 {
+	for i := 0; i < 3; i++ {
 		found := newInbox()
 		reader := r.push(group, consumer.WithConsumerModel(consumer.BroadCasting))
 		reader.begin(topic, "*", found.listen)
 		inboxes = append(inboxes, found)
 	}
-	for n := range 200 {
+	for n := 0; n < 200; n++ {
 		send(by, numbered(topic, "t", n))
 	}
 	for _, found := range inboxes {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +31,8 @@ func sendMany(by rocketmq.Producer, topic string, from, count int) uint64 {
 	var mutex sync.Mutex
 	var problems []string
 	var sum uint64
-	for n := from; n < from+count; n++ {
+	for next := from; next < from+count; next++ {
+		n := next
 		body := randomBody(n, 1, 2000)
 		sum ^= sumPart(body)
 		enter()
@@ -47,10 +47,12 @@ func sendMany(by rocketmq.Producer, topic string, from, count int) uint64 {
 		}, withBody(topic, "t", n, body))
 		must(err, "send")
 	}
-	for range cap(inFlight) {
+	for i := 0; i < cap(inFlight); i++ {
 		enter()
 	}
-	failIf(len(problems) > 0, "%d sends failed, among them %v", len(problems), problems[:min(3, len(problems))])
+	if len(problems) > 0 {
+		panic(failed(fmt.Sprintf("%d sends failed; the first: %s", len(problems), problems[0])))
+	}
 	return sum
 }
 
@@ -96,13 +98,4 @@ func consume(r *run) {
 		}
 		must(os.WriteFile(file, []byte(lines.String()), 0o644), "write "+file)
 	}
-}
-
-func sortedKeys(set map[string]bool) []string {
-	keys := make([]string, 0, len(set))
-	for key := range set {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -30,7 +30,7 @@ func clusterShare(r *run) {
 	// By notification, far below the 20 s of the client's own rebalancing.
 	first.awaitQueues("the first member", topic, 2, 8*time.Second)
 	second.awaitQueues("the second member", topic, 2, 8*time.Second)
-	for n := range 400 {
+	for n := 0; n < 400; n++ {
 		send(by, numbered(topic, "t", n))
 	}
 	waitUntil(30*time.Second, func() bool { return one.distinct()+two.distinct() >= 400 }, func() string {

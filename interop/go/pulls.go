@@ -28,7 +28,7 @@ func pull(r *run) {
 		message.Queue = queues[queue]
 		return send(by, message)
 	}
-	for n := range 70 {
+	for n := 0; n < 70; n++ {
 		sendTo(0, n)
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -100,4 +101,22 @@ func waitUntil(limit time.Duration, done func() bool, story func() string) {
 	for deadline := time.Now().Add(limit); !done(); time.Sleep(10 * time.Millisecond) {
 		failIf(time.Now().After(deadline), "%s after %v", story(), limit)
 	}
+}
+
+func contains(list []string, wanted string) bool {
+	for _, one := range list {
+		if one == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedKeys(set map[string]bool) []string {
+	keys := make([]string, 0, len(set))
+	for key := range set {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
 }

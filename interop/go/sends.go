@@ -52,12 +52,12 @@ func sendSync(r *run) {
 	by := r.producer()
 	sent := map[int]*primitive.SendResult{}
 	before := time.Now().UnixMilli()
-	for n := range 40 {
+	for n := 0; n < 40; n++ {
 		sent[n] = send(by, numbered(topic, fmt.Sprintf("tag%d", n%3), n))
 	}
 	found := r.collect(topic, 40)
 	after := time.Now().UnixMilli()
-	for n := range 40 {
+	for n := 0; n < 40; n++ {
 		stored := found.first[n]
 		mustMatch(sent[n], stored)
 		mustEqual(fmt.Sprintf("key%d", n), stored.GetKeys(), "keys")
@@ -92,7 +92,8 @@ func sendAsync(r *run) {
 			sent[n] = result
 		}
 	}
-	for n := 1; n < count; n++ {
+	for next := 1; next < count; next++ {
+		n := next
 		err := by.SendAsync(context.Background(), func(_ context.Context, result *primitive.SendResult, err error) {
 			answer(n, result, err)
 		}, numbered(topic, "t", n))
@@ -120,7 +121,7 @@ func sendAsync(r *run) {
 func sendOneWay(r *run) {
 	topic := r.fresh("OneWay")
 	by := r.producer()
-	for n := range 200 {
+	for n := 0; n < 200; n++ {
 		must(by.SendOneWay(context.Background(), numbered(topic, "t", n)), "send")
 	}
 	r.collect(topic, 200)
@@ -151,7 +152,7 @@ func sendBatch(r *run) {
 	found := r.collect(topic, count)
 	for _, one := range batches {
 		ids := strings.Split(one.result.OffsetMsgID, ",")
-		for i := range one.size {
+		for i := 0; i < one.size; i++ {
 			n := one.first + i
 			stored := found.first[n]
 			mustEqual(ids[i], stored.OffsetMsgId, "offsetMsgId in a batch")
@@ -179,7 +180,7 @@ func sendToQueue(r *run) {
 	next := map[int]int64{}
 	keyed := map[string]int{}
 	wanted := map[int]int{}
-	for n := range 60 {
+	for n := 0; n < 60; n++ {
 		message := numbered(topic, "t", n)
 		var result *primitive.SendResult
 		if n%2 == 0 {

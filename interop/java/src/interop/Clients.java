@@ -35,7 +35,8 @@ final class Clients {
   }
 
   static String instance() {
-    return "interop" + COUNTER.incrementAndGet();
+    // Members share queues out in the order of their names, so these order as they were made.
+    return String.format("interop%05d", COUNTER.incrementAndGet());
   }
 
   static DefaultMQProducer producer(Args args) throws Exception {
