@@ -20,6 +20,8 @@ export interface HeaderFields {
 
 /** No request has more; parsing a million takes seconds in which nobody else is served. */
 const MAX_VALUES = 4_096
+/** Larger headers are written by programs, in the shape that is read in place: answers that list a batch's message ids. */
+const MAX_TOLERANT_BYTES = 262_144
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -28,6 +30,20 @@ const COMMA = 0x2c
 const OPEN = 0x7b
 const CLOSE = 0x7d
 const MINUS = 0x2d
+const SPACE = 0x20
+
+const EXT_FIELDS = Buffer.from('extFields')
+const LANGUAGE = Buffer.from('language')
+const REMARK = Buffer.from('remark')
+const CODE = Buffer.from('code')
+const FLAG = Buffer.from('flag')
+const OPAQUE = Buffer.from('opaque')
+const VERSION = Buffer.from('version')
+
+/** 1 for what may follow a backslash, but for the u of four hex digits; 2 for hex digits. */
+const JSON_CLASS = new Uint8Array(256)
+for (const char of '"\\/bfnrt') JSON_CLASS[char.charCodeAt(0)]! |= 1
+for (const char of '0123456789abcdefABCDEF') JSON_CLASS[char.charCodeAt(0)]! |= 2
 
 /**
  * Reads a JSON header in place when it has the shape every client sends: string keys without escapes, no blanks, plain
@@ -54,6 +70,9 @@ export function readJsonHeader(
   if (scan(bytes, start, end, fields, header)) return
   fields.count = 0
   header.remark = undefined
+  if (end - start > MAX_TOLERANT_BYTES) {
+    throw new FrameError(`a header of ${end - start} bytes in an unusual shape; ${MAX_TOLERANT_BYTES} are allowed`)
+  }
   readTolerantly(bytes.utf8Slice(start, end), header)
 }
 
@@ -71,9 +90,7 @@ function scan(bytes: Buffer, start: number, end: number, fields: FieldTable, hea
     const length = at - keyStart
     if (bytes[at + 1] !== COLON) return false
     at += 2
-    const first = bytes[keyStart]
-    if (length === 9 && first === 0x65) {
-      // extFields
+    if (isKey(bytes, keyStart, length, EXT_FIELDS)) {
       if (header.hasFields) return false
       at = scanFields(bytes, at, end, fields)
       if (at < 0) return false
@@ -85,15 +102,13 @@ function scan(bytes: Buffer, start: number, end: number, fields: FieldTable, hea
         at++
       }
       if (at >= end) return false
-      if (length === 8 && first === 0x6c) {
-        // language
+      if (isKey(bytes, keyStart, length, LANGUAGE)) {
         const code = languageAt(bytes, valueStart, at)
         if (code < 0) return false
         header.language = code
-      } else if (length === 6 && first === 0x72) {
-        // remark
-        header.remark = bytes.utf8Slice(valueStart, at)
-      } else if (length !== 23 || first !== 0x73) return false // serializeTypeCurrentRPC says nothing new
+      } else if (isKey(bytes, keyStart, length, REMARK)) header.remark = bytes.utf8Slice(valueStart, at)
+      // Other texts say nothing to us, such as serializeTypeCurrentRPC; numbers may come as texts.
+      else if (length < 8) return false
       at++
     } else {
       const valueStart = at
@@ -101,15 +116,15 @@ function scan(bytes: Buffer, start: number, end: number, fields: FieldTable, hea
       if (negative) at++
       let value = 0
       const digits = at
-      for (let byte = bytes[at]!; byte >= 0x30 && byte <= 0x39 && at < end; byte = bytes[++at]!)
+      for (let byte = bytes[at]!; byte >= 0x30 && byte <= 0x39 && at < end && at - digits < 11; byte = bytes[++at]!)
         value = value * 10 + byte - 0x30
       if (at === digits || at - valueStart > 11) return false
       if (negative) value = -value
       if ((value | 0) !== value) return false
-      if (length === 4 && first === 0x63) header.code = value
-      else if (length === 4 && first === 0x66) header.flag = value
-      else if (length === 6 && first === 0x6f) header.opaque = value
-      else if (length === 7 && first === 0x76) header.version = value
+      if (isKey(bytes, keyStart, length, CODE)) header.code = value
+      else if (isKey(bytes, keyStart, length, FLAG)) header.flag = value
+      else if (isKey(bytes, keyStart, length, OPAQUE)) header.opaque = value
+      else if (isKey(bytes, keyStart, length, VERSION)) header.version = value
       else return false
     }
     const next = bytes[at++]
@@ -117,6 +132,12 @@ function scan(bytes: Buffer, start: number, end: number, fields: FieldTable, hea
     if (next === CLOSE) return at === end
     if (next !== COMMA) return false
   }
+}
+
+function isKey(bytes: Buffer, start: number, length: number, key: Uint8Array): boolean {
+  if (length !== key.length) return false
+  for (let at = 0; at < length; at++) if (bytes[start + at] !== key[at]) return false
+  return true
 }
 
 /** @returns the position behind the map, or -1 */
@@ -141,17 +162,27 @@ function scanFields(bytes: Buffer, from: number, end: number, fields: FieldTable
       const byte = bytes[at]
       if (byte === QUOTE) break
       if (byte === BACKSLASH) {
+        const size = escapeSize(bytes, at)
+        if (size < 0) return -1
         state = ESCAPED
-        at++
-      }
-      at++
+        at += size
+      } else if (byte! < SPACE) return -1
+      else at++
     }
-    if (at >= end || !fields.add(keyStart, keyEnd, valueStart, at, state)) return -1
+    if (!fields.add(keyStart, keyEnd, valueStart, at, state)) return -1
     at++
     const next = bytes[at++]
     if (next === CLOSE) return at
     if (next !== COMMA) return -1
   }
+}
+
+/** Bytes of the escape that begins here; -1 for one that JSON does not know, though Java may. */
+function escapeSize(bytes: Buffer, at: number): number {
+  const letter = bytes[at + 1]!
+  if (letter !== 0x75) return (JSON_CLASS[letter]! & 1) === 0 ? -1 : 2
+  const digits = JSON_CLASS[bytes[at + 2]!]! & JSON_CLASS[bytes[at + 3]!]!
+  return (digits & JSON_CLASS[bytes[at + 4]!]! & JSON_CLASS[bytes[at + 5]!]! & 2) === 0 ? -1 : 6
 }
 
 /** The languages of nearly all clients without making a string. */
@@ -199,7 +230,7 @@ function intOf(parsed: Record<string, unknown>, key: string): number {
   if (value === undefined || value === null) return 0
   const number =
     typeof value === 'string'
-      ? /^[+-]?\d+$/.test(value)
+      ? /^[+-]?\d{1,40}$/.test(value)
         ? Number(value)
         : Number.NaN
       : typeof value === 'boolean'

@@ -1,13 +1,8 @@
 /** JSON strings at byte level: what sits between the quotes. */
 
-/** Text between quotes, escapes and all, to its meaning. @throws SyntaxError when the escapes are no JSON */
+/** Text between quotes, escapes and all, to its meaning. @throws SyntaxError for escapes that are none, and for raw control characters */
 export function unescapeJson(text: string): string {
-  return JSON.parse(`"${text.replace(/[\u0000-\u001f]/g, escapeControl)}"`) as string
-}
-
-/** Java's reader takes raw control characters inside strings. */
-function escapeControl(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.parse(`"${text}"`) as string
 }
 
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/

@@ -182,13 +182,17 @@ const jsonHeaders: Record<string, BadInput> = {
     bytes: echoOf(`{${Array.from({ length: 300 }, (_, at) => `"k${at}":"v"`).join(',')}}`),
     becomes: [OK],
   },
-  '1,000,000 fields': {
-    bytes: echoOf(`{${Array.from({ length: 1_000_000 }, (_, at) => `"${at.toString(36)}":""`).join(',')}}`),
+  '20,000 fields': {
+    bytes: echoOf(`{${Array.from({ length: 20_000 }, (_, at) => `"${at.toString(36)}":""`).join(',')}}`),
     becomes: /more than 4096 values/,
   },
+  '1,000,000 fields': {
+    bytes: echoOf(`{${Array.from({ length: 1_000_000 }, (_, at) => `"${at.toString(36)}":""`).join(',')}}`),
+    becomes: /bytes in an unusual shape; 262144 are allowed/,
+  },
   'arrays 100,000 deep': { bytes: json(`{"code":9001,"x":${'['.repeat(100_000)}`), becomes: /the header is not JSON/ },
-  'objects 100,000 deep among the fields': {
-    bytes: echoOf(`{"x":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_001)}`),
+  'objects 40,000 deep among the fields': {
+    bytes: echoOf(`{"x":${'{"a":'.repeat(40_000)}1${'}'.repeat(40_001)}`),
     becomes: /the header is not JSON/,
   },
   'a remark of 8 MiB': { bytes: json(`{"code":9001,"opaque":5,"remark":"${'r'.repeat(8_388_608)}"}`), becomes: [OK] },
