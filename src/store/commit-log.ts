@@ -30,6 +30,8 @@ export class CommitLog {
   appended = 0
   /** End of what `write()` has returned for. */
   written = 0
+  /** A sync of a segment in use has failed that nobody waits for. */
+  onSyncFailed: (error: DiskError) => void = () => {}
   readonly #disk: Disk
   readonly #log: Log
   #segments: Segment[] = []
@@ -185,7 +187,11 @@ export class CommitLog {
     this.#prepared = segment
     this.#preparedDurable = false
     segment.datasync((error: DiskError | null) => {
-      if (this.#prepared !== segment) return // used or dropped in the meantime
+      if (this.#prepared !== segment) {
+        // In use in the meantime: what the kernel drops with this includes records, and no later sync would tell.
+        if (error !== null && this.#segments.includes(segment)) this.onSyncFailed(error)
+        return
+      }
       try {
         if (error !== null) throw error
         this.#disk.syncDirectorySync(this.directory)
@@ -231,11 +237,12 @@ export class CommitLog {
     }
   }
 
-  /** Bytes from memory; undefined when they are not (all) there. */
+  /** Bytes from memory, which stay as they are; undefined when they are not (all) there. */
   view(position: number, sizeBytes: number): Buffer | undefined {
     const chunk = this.chunks.find(position)
     if (chunk === undefined || position + sizeBytes > chunk.end) return undefined
     const at = position - chunk.base
+    chunk.isShared = true
     return chunk.bytes.subarray(at, at + sizeBytes)
   }
 

@@ -126,6 +126,7 @@ export class FileStore implements MessageStore {
       onFailed: this.#onFlushFailed,
     })
     this.#flusher.reset(recovered.end)
+    commitLog.onSyncFailed = (error) => this.#flusher.fail(error)
     this.#appender = new Appender({
       commitLog,
       table,
@@ -264,7 +265,7 @@ export class FileStore implements MessageStore {
       commitLog.segmentAt(commitLog.appended)?.file.datasyncSync()
       return true
     } catch (error) {
-      this.#onFlushFailed(error as DiskError)
+      this.#flusher.fail(error as DiskError)
       return false
     }
   }

@@ -80,6 +80,10 @@ export class Flusher {
 
   /** Syncs segment after segment, the older first, up to `target`. */
   #sync(from: number, target: number, generation: number): void {
+    if (this.#failed) {
+      this.#inFlight = false
+      return
+    }
     const segment = this.#log.segmentAt(from)
     if (segment === undefined || from >= target) {
       this.#inFlight = false
@@ -100,7 +104,7 @@ export class Flusher {
       }
       this.#inFlight = false
       if (error === null) this.#next()
-      else this.#fail(error)
+      else this.fail(error)
     }
     try {
       segment.datasync(done)
@@ -114,7 +118,9 @@ export class Flusher {
     else this.#tellWaiting()
   }
 
-  #fail(error: DiskError): void {
+  /** A sync of the log has failed, here or elsewhere. */
+  fail(error: DiskError): void {
+    if (this.#failed) return
     this.#failed = true
     this.#onFailed(error)
     this.#tellWaiting()
