@@ -11,9 +11,9 @@ export class ConfigFile {
   readonly path: string
   readonly #disk: Disk
   readonly #log: Log
-  #pending: { text: string; done: ((error: DiskError | null) => void)[] } | undefined
+  #pending: { text: string; saves: number; done: ((error: DiskError | null) => void)[] } | undefined
   #saving = false
-  /** Synchronous saves so far: one that began later than a slow save wins over it. */
+  /** Synchronous saves so far: one that began after a later save was asked for wins over it. */
   #saves = 0
 
   constructor(disk: Disk, path: string, log: Log) {
@@ -75,11 +75,9 @@ export class ConfigFile {
    * that wait only the newest text is written, and all are told.
    */
   saveLater(text: string, done: (error: DiskError | null) => void = () => {}): void {
-    if (this.#pending === undefined) this.#pending = { text, done: [done] }
-    else {
-      this.#pending.text = text
-      this.#pending.done.push(done)
-    }
+    const waiting = this.#pending?.done ?? []
+    waiting.push(done)
+    this.#pending = { text, saves: this.#saves, done: waiting }
     if (!this.#saving) this.#saveNext()
   }
 
@@ -94,17 +92,17 @@ export class ConfigFile {
       for (const done of save.done) done(error)
       this.#saveNext()
     }
+    if (save.saves !== this.#saves) return finish(null) // a newer version is there already
     try {
       this.#makeDirectory()
       // A name of its own: a synchronous save may come between.
       const temporary = `${this.path}.new`
       const file = this.#disk.openSync(temporary, 'write')
-      const saves = this.#saves
       writeWhole(file, save.text)
       file.datasync((error) => {
         try {
           file.closeSync()
-          if (error === null && saves === this.#saves) this.#replace(temporary)
+          if (error === null && save.saves === this.#saves) this.#replace(temporary)
           finish(error)
         } catch (cause) {
           finish(cause as DiskError)
