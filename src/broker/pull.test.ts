@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { HeartBeat } from '../protocol/commands/client.ts'
+import { GetBrokerRuntimeInfo } from '../protocol/commands/broker-config.ts'
+import { HeartBeat, UnregisterClient } from '../protocol/commands/client.ts'
 import { LitePullMessage, PullMessage } from '../protocol/commands/pull.ts'
 import { SendMessageV2 } from '../protocol/commands/send.ts'
 import { DeleteTopicInBroker } from '../protocol/commands/topic.ts'
@@ -380,6 +381,47 @@ describe('a pull that waits', () => {
     assert.deepEqual(bodiesOf(client.answer(kept)!), ['x'])
     assert.equal(broker.probe('broker.longPoll.parked'), 0)
     assert.equal(broker.probe('remoting.router.parked'), 0)
+    await broker.close()
+  })
+
+  test('takes no message once its connection is closed, not even before that was forgotten', async () => {
+    const [broker, client] = await startWithOne()
+    const lost = await broker.connect()
+    await lost.begin(PullMessage, waiting())
+    await lost.close()
+    assert.equal(broker.probe('broker.longPoll.parked'), 1)
+    await client.begin(SendMessageV2, sendOf(), 'x')
+    assert.equal(broker.probe('broker.longPoll.parked'), 0)
+    const { body } = await client.ask(GetBrokerRuntimeInfo, {})
+    assert.equal((JSON.parse(body.toString()) as { table: object }).table['msgGetTotalTodayNow' as never], '0')
+    await broker.close()
+  })
+
+  test('is answered by the rules as they are when it is woken', async () => {
+    const [broker, client] = await startWithOne()
+    const producer = await broker.connect()
+    const ofItsGroup = waiting({ consumerGroup: 'g', sysFlag: SUSPEND, subVersion: 5 })
+    await subscribe(client, 'g', '*')
+    const left = await client.begin(PullMessage, ofItsGroup)
+    assert.equal(client.answer(left), undefined)
+    await client.ask(UnregisterClient, { clientID: 'c', consumerGroup: 'g' })
+    await send(producer, ['second'])
+    const refused = client.answer(left)
+    assert.equal(refused?.code, ResponseCode.SUBSCRIPTION_NOT_EXIST)
+    assert.match(refused.remark!, /^the consumer's group info not exist/)
+    // A subscription that changed while the pull waited is the one that counts.
+    await subscribe(client, 'g', '*')
+    const changed = await client.begin(PullMessage, { ...ofItsGroup, queueOffset: 2 })
+    await subscribe(client, 'g', 'b', { subVersion: 6 })
+    await send(producer, ['third'], { properties: 'TAGS=a' })
+    const passedOver = client.answer(changed)
+    assert.equal(passedOver?.code, ResponseCode.PULL_RETRY_IMMEDIATELY)
+    assert.equal(passedOver.fields['nextBeginOffset'], '3')
+    // And at the end of its time too.
+    const timedOut = await client.begin(PullMessage, { ...ofItsGroup, queueOffset: 3, subVersion: 6 })
+    await client.ask(UnregisterClient, { clientID: 'c', consumerGroup: 'g' })
+    await broker.scheduler.advance(15_100)
+    assert.equal(client.answer(timedOut)?.code, ResponseCode.SUBSCRIPTION_NOT_EXIST)
     await broker.close()
   })
 

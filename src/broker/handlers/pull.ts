@@ -20,6 +20,12 @@ const FAQ = 'See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further
 /** Bytes one answer holds at most, whatever the client asks for: it must fit a frame. */
 const MAX_ANSWER_BYTES = 8_388_608
 
+/** What the rules look at: of a pull that comes, and of one that waited. */
+type PullTerms = Pick<
+  PullRequest,
+  'consumerGroup' | 'topic' | 'queueId' | 'sysFlag' | 'subscription' | 'expressionType' | 'subVersion'
+>
+
 /** What was found out about a pull that was let in. */
 interface PullPlace {
   config: TopicConfig
@@ -37,7 +43,7 @@ export const pullMessage = (broker: Broker): Handler<PullCommand> => {
     if ((sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0 && commitOffset >= 0) {
       broker.offsets.commit(consumerGroup, topic, queueId, commitOffset)
     }
-    new Pull(broker, request, reply, place).read()
+    new Pull(broker, filters, request, reply, place).read()
   }
 }
 
@@ -51,7 +57,7 @@ export const litePullMessage = (broker: Broker): Handler<PullCommand> => {
 }
 
 /** @returns undefined when the request was answered */
-function check(broker: Broker, filters: TagFilters, request: PullRequest, reply: PullReply): PullPlace | undefined {
+function check(broker: Broker, filters: TagFilters, request: PullTerms, reply: PullReply): PullPlace | undefined {
   const { settings, groups, topics } = broker
   const { consumerGroup, topic, queueId } = request
   if ((settings.brokerPermission & Permission.READ) === 0) {
@@ -90,7 +96,7 @@ function check(broker: Broker, filters: TagFilters, request: PullRequest, reply:
 function subscribed(
   { consumers, groups }: Broker,
   filters: TagFilters,
-  request: PullRequest,
+  request: PullTerms,
   reply: PullReply,
   config: TopicConfig,
   group: SubscriptionGroupConfig,
@@ -139,31 +145,44 @@ function unsupported(reply: PullReply, expressionType: string | undefined): unde
 }
 
 /** One pull that was let in: reads, answers, or waits for a message and reads again. */
-class Pull implements ParkedPull {
+class Pull implements ParkedPull, PullTerms {
+  readonly consumerGroup: string
   readonly topic: string
   readonly queueId: number
+  readonly sysFlag: number
+  readonly subscription: PullTerms['subscription']
+  readonly expressionType: PullTerms['expressionType']
+  readonly subVersion: number
   readonly offset: number
-  readonly filter: MessageFilter | undefined
+  filter: MessageFilter | undefined
   readonly connection: Connection
   deadline = 0
   passedOver = false
   readonly #broker: Broker
+  readonly #filters: TagFilters
   readonly #reply: PullReply
   readonly #maxCount: number
   readonly #maxBytes: number
-  readonly #config: TopicConfig
-  readonly #group: SubscriptionGroupConfig
+  #config: TopicConfig
+  #group: SubscriptionGroupConfig
   /** How long it waits, once; 0 when it does not, or not any more. */
   #waitMs: number
 
-  constructor(broker: Broker, request: PullRequest, reply: PullReply, { config, group, filter }: PullPlace) {
+  constructor(broker: Broker, filters: TagFilters, request: PullRequest, reply: PullReply, place: PullPlace) {
+    const { config, group, filter } = place
     const { longPollingEnable, shortPollingTimeMills } = broker.settings
     const { maxMsgNums, maxMsgBytes = 0, sysFlag, suspendTimeoutMillis } = request
     this.#broker = broker
+    this.#filters = filters
     this.#reply = reply
     this.connection = reply.connection
+    this.consumerGroup = group.groupName
     this.topic = config.topicName
     this.queueId = request.queueId
+    this.sysFlag = sysFlag
+    this.subscription = request.subscription
+    this.expressionType = request.expressionType
+    this.subVersion = request.subVersion
     this.offset = request.queueOffset
     this.filter = filter
     this.#maxCount = Math.max(1, maxMsgNums)
@@ -180,11 +199,17 @@ class Pull implements ParkedPull {
     this.#broker.store.read(request, (result) => this.#done(result))
   }
 
-  /** A message came, or the time is up: whatever is there now is the answer. */
+  /** A message came, or the time is up: whatever is there now is the answer, by the rules as they are now. */
   resume(): void {
+    // Nobody hears the answer, so that no message counts as taken.
+    if (!this.connection.isOpen) return
     this.#waitMs = 0
-    if (this.#broker.topics.get(this.topic) === undefined) topicGone(this.#reply, this.topic)
-    else this.read()
+    const place = check(this.#broker, this.#filters, this, this.#reply)
+    if (place === undefined) return
+    this.#config = place.config
+    this.#group = place.group
+    this.filter = place.filter
+    this.read()
   }
 
   #done({ status, records, count, sizeBytes, nextOffset, minOffset, maxOffset, suggestReplica }: ReadResult): void {
