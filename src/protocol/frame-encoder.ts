@@ -6,6 +6,13 @@ import { LanguageCode, languageName } from './language.ts'
 import { CURRENT_VERSION } from './names.ts'
 import type { OutputBuffer } from './output-buffer.ts'
 
+const CLOSING_BRACE = 0x7d
+const CODE = Buffer.from('{"code":')
+const EXT_FIELDS = Buffer.from(',"extFields":{')
+const FLAG = Buffer.from(',"flag":')
+const JAVA = Buffer.from(',"language":"JAVA","opaque":')
+const VERSION = Buffer.from(',"serializeTypeCurrentRPC":"JSON","version":')
+
 export interface RequestFrame {
   opaque: number
   oneWay?: boolean
@@ -100,13 +107,23 @@ function encode(
   output.ensure(8)
   output.length = start + 8
   if (serialize === Serialize.JSON) {
-    let members = fields === undefined ? undefined : fields.json(header!)
-    if (extra !== undefined) members = extraMembers(members ?? '', extra)
-    output.writeUtf8(
-      `{"code":${code}${members === undefined ? '' : `,"extFields":{${members}}`},"flag":${flag},"language":"${languageName(language) ?? 'OTHER'}","opaque":${opaque}${
-        remark === undefined ? '' : `,"remark":${quote(remark)}`
-      },"serializeTypeCurrentRPC":"JSON","version":${version}}`,
-    )
+    output.writeConstant(CODE)
+    output.writeNumber(code)
+    if (fields !== undefined || extra !== undefined) {
+      output.writeConstant(EXT_FIELDS)
+      const any = fields?.json(output, header!) ?? false
+      if (extra !== undefined) writeExtraMembers(output, any, extra)
+      output.writeByte(CLOSING_BRACE)
+    }
+    output.writeConstant(FLAG)
+    output.writeNumber(flag)
+    if (language === LanguageCode.JAVA) output.writeConstant(JAVA)
+    else output.writeAscii(`,"language":"${languageName(language) ?? 'OTHER'}","opaque":`)
+    output.writeNumber(opaque)
+    if (remark !== undefined) output.writeUtf8(`,"remark":${quote(remark)}`)
+    output.writeConstant(VERSION)
+    output.writeNumber(version)
+    output.writeByte(CLOSING_BRACE)
   } else {
     output.writeInt16(code)
     output.writeByte(language)
@@ -130,8 +147,10 @@ function encode(
   output.patchInt32(start + 4, (serialize << 24) | headerBytes)
 }
 
-function extraMembers(members: string, extra: Readonly<Record<string, string>>): string {
-  let text = members
-  for (const key in extra) text += `${text === '' ? '' : ','}${quote(key)}:${quote(extra[key]!)}`
-  return text
+function writeExtraMembers(output: OutputBuffer, any: boolean, extra: Readonly<Record<string, string>>): void {
+  let comma = any
+  for (const key in extra) {
+    output.writeUtf8(`${comma ? ',' : ''}${quote(key)}:${quote(extra[key]!)}`)
+    comma = true
+  }
 }

@@ -1,10 +1,13 @@
 import type { AnyFields, FieldKind } from './fields.ts'
-import { quote } from './json-text.ts'
 import type { OutputBuffer } from './output-buffer.ts'
 
 export interface Encoder {
-  /** The members of extFields, without braces: `"queueId":"3","msgId":"…"`. */
-  json(header: object): string
+  /**
+   * The members of extFields, without braces: `"queueId":"3","msgId":"…"`.
+   *
+   * @returns whether there was any
+   */
+  json(output: OutputBuffer, header: object): boolean
   /** The entries of a binary header. */
   binary(output: OutputBuffer, header: object): void
 }
@@ -12,17 +15,26 @@ export interface Encoder {
 /** Compiles the encoder of one header. Values that are undefined are left out. */
 export function compileEncoder(fields: AnyFields): Encoder {
   const specs = Object.entries(fields).map(([name, field]) => ({ name, key: field.key ?? name, kind: field.kind }))
-  const steps = specs.map(({ name, key, kind }, index) => {
+  const keys = specs.map(({ key }) => Buffer.from(`${JSON.stringify(key)}:"`))
+  const laterKeys = specs.map(({ key }) => Buffer.from(`,${JSON.stringify(key)}:"`))
+  const steps = specs.map(({ name, kind }, index) => {
     const value = `v${index}`
-    const written = `text += (text === '' ? '' : ',') + ${JSON.stringify(`${JSON.stringify(key)}:`)} + ${jsonOf(kind, value)}`
-    return `const ${value} = header[${JSON.stringify(name)}]\n if (${value} !== undefined && ${value} !== null) ${written}`
+    return `
+      const ${value} = header[${JSON.stringify(name)}]
+      if (${value} !== undefined && ${value} !== null) {
+        output.writeConstant(any ? laterKeys[${index}] : keys[${index}])
+        any = true
+        ${jsonOf(kind, value)}
+        output.writeByte(0x22)
+      }`
   })
   const json = new Function(
-    'quote',
+    'keys',
+    'laterKeys',
     'longText',
     'utf8',
-    `return function json(header) { let text = ''; ${steps.join('\n')}\n return text }`,
-  )(quote, longText, utf8) as Encoder['json']
+    `return function json(output, header) { let any = false; ${steps.join('\n')}\n return any }`,
+  )(keys, laterKeys, longText, utf8) as Encoder['json']
   return {
     json,
     binary(output, header) {
@@ -60,14 +72,15 @@ export function longText(value: number): string {
 function jsonOf(kind: FieldKind, value: string): string {
   switch (kind) {
     case 'int':
+      return `output.writeNumber(${value})`
     case 'bool':
-      return `'"' + ${value} + '"'`
+      return `output.writeJsonText(String(${value}))`
     case 'long':
-      return `'"' + longText(${value}) + '"'`
+      return `if (${value} < ${Number.MAX_SAFE_INTEGER}) output.writeNumber(${value}); else output.writeAscii(longText(${value}))`
     case 'bytes':
-      return `quote(utf8(${value}))`
+      return `output.writeJsonText(utf8(${value}))`
     default:
-      return `quote(${value})`
+      return `output.writeJsonText(${value})`
   }
 }
 

@@ -1,4 +1,15 @@
-/** Record bytes as they stand in the log from `base` on. Filled once, front to back, never overwritten. */
+interface Memory {
+  readonly bytes: Buffer
+  readonly view: DataView
+}
+
+/** Not from the pool, not zeroed: pages come from the kernel when they are first touched. */
+function newMemory(capacity: number): Memory {
+  const bytes = Buffer.allocUnsafeSlow(capacity)
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+}
+
+/** Record bytes as they stand in the log from `base` on. Filled once, front to back. */
 export class Chunk {
   readonly base: number
   readonly bytes: Buffer
@@ -8,12 +19,17 @@ export class Chunk {
   isRaw = false
   /** Nothing more goes in: a chunk belongs to one segment, whose end this is. */
   isSealed = false
+  /** A view of it was handed out: whoever has it may keep it. */
+  isShared = false
 
-  constructor(base: number, capacity: number) {
+  constructor(base: number, memory: Memory) {
     this.base = base
-    // Not from the pool, not zeroed: pages come from the kernel when they are first touched.
-    this.bytes = Buffer.allocUnsafeSlow(capacity)
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    this.bytes = memory.bytes
+    this.view = memory.view
+  }
+
+  get memory(): Memory {
+    return { bytes: this.bytes, view: this.view }
   }
 
   get end(): number {
@@ -44,14 +60,17 @@ export class Chunk {
  * The end of the log in memory: what appends are encoded into, what the writer writes from, and what consumers that
  * keep up are served from.
  *
- * A chunk is dropped, never reused: views that were handed out stay what they were, however slow their reader, and
- * the garbage collector frees the chunk after the last of them.
+ * A chunk of which a view was handed out is dropped, never written again: the view stays what it was, however slow its
+ * reader, and the garbage collector frees the chunk after the last of them. The memory of any other is used again: a
+ * fresh chunk every few milliseconds costs page faults, and makes the collector mark the whole heap as often.
  */
 export class LogChunks {
   readonly #chunkBytes: number
   readonly #budgetBytes: number
   readonly #chunks: Chunk[] = []
   #heldBytes = 0
+  /** Memory of a chunk that was dropped. */
+  #spare: Memory | undefined
 
   constructor(chunkBytes: number, budgetBytes: number) {
     this.#chunkBytes = chunkBytes
@@ -88,7 +107,9 @@ export class LogChunks {
   }
 
   #add(base: number, capacity: number): Chunk {
-    const chunk = new Chunk(base, capacity)
+    const spare = capacity === this.#chunkBytes ? this.#spare : undefined
+    if (spare !== undefined) this.#spare = undefined
+    const chunk = new Chunk(base, spare ?? newMemory(capacity))
     this.#chunks.push(chunk)
     this.#heldBytes += capacity
     return chunk
@@ -120,7 +141,10 @@ export class LogChunks {
   /** Drops the oldest chunks over the budget, of those that end at or before `position`; the last one always stays. */
   trim(position: number): void {
     while (this.#heldBytes > this.#budgetBytes && this.#chunks.length > 1 && this.#chunks[0]!.end <= position) {
-      this.#heldBytes -= this.#chunks.shift()!.bytes.length
+      const dropped = this.#chunks.shift()!
+      const capacity = dropped.bytes.length
+      this.#heldBytes -= capacity
+      if (!dropped.isShared && capacity === this.#chunkBytes) this.#spare = dropped.memory
     }
   }
 
@@ -130,7 +154,7 @@ export class LogChunks {
     const last = this.last
     if (last === undefined || last.end <= position) return
     // Handed-out views may cover the cut bytes, so new bytes go to a new chunk.
-    const kept = new Chunk(last.base, position - last.base)
+    const kept = new Chunk(last.base, newMemory(position - last.base))
     last.bytes.copy(kept.bytes, 0, 0, position - last.base)
     kept.length = position - last.base
     this.#chunks[this.#chunks.length - 1] = kept
@@ -140,5 +164,6 @@ export class LogChunks {
   clear(): void {
     this.#chunks.length = 0
     this.#heldBytes = 0
+    this.#spare = undefined
   }
 }
