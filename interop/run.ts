@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { clients } from './groups/clients.ts'
+import { cross } from './groups/cross.ts'
+import { restart } from './groups/restart.ts'
+import { store } from './groups/store.ts'
 import { endChildrenWithUs } from './runner/children.ts'
 import type { Run } from './runner/context.ts'
 import { Report } from './runner/report.ts'
@@ -69,6 +72,9 @@ async function main(): Promise<number> {
   if (wants('go')) chosen.add('go-v2')
   try {
     if (chosen.size > 0) await clients(run, chosen)
+    if (wants('cross')) await cross(run)
+    if (wants('store')) await store(run)
+    if (wants('restart')) await restart(run)
   } finally {
     if (!values.keep) rmSync(work, { recursive: true, force: true })
   }

@@ -32,7 +32,7 @@ export interface Product {
   startNameServer(work: string): Promise<One>
   /** `store` is the directory in which commitlog/, consumequeue/ and config/ lie. */
   startBroker(work: string, nameServer: string, store: string, settings?: BrokerSettings): Promise<One>
-  startPair(work: string, store: string): Promise<Pair>
+  startPair(work: string, store: string, settings?: BrokerSettings): Promise<Pair>
 }
 
 export async function stopCleanly(one: One | Child): Promise<void> {
@@ -90,10 +90,10 @@ export const java: Product = {
     return startJavaBroker(work, nameServer, broker, store, settings)
   },
 
-  async startPair(work, store) {
+  async startPair(work, store, settings = {}) {
     const ports = await freePorts()
     const nameServer = await startJavaNameServer(work, ports.nameServer)
-    let broker = await startJavaBroker(work, nameServer.address, ports.broker, store)
+    let broker = await startJavaBroker(work, nameServer.address, ports.broker, store, settings)
     return {
       nameServer: nameServer.address,
       broker: broker.address,
@@ -105,7 +105,7 @@ export const java: Product = {
         await broker.child.kill()
       },
       async restartBroker() {
-        broker = await startJavaBroker(work, nameServer.address, ports.broker, store)
+        broker = await startJavaBroker(work, nameServer.address, ports.broker, store, settings)
       },
       tail: () => broker.child.tail(),
     }
@@ -168,17 +168,16 @@ export const cometmq: Product = {
   async startBroker(work, nameServer, store, settings = {}) {
     const { broker: port } = await freePorts()
     const args = ['--host', '127.0.0.1', '--broker-port', String(port), '-n', nameServer]
-    for (const [key, value] of Object.entries(settings)) args.push('--set', `${key}=${value}`)
-    const child = startOurs(work, 'broker', [...storeArgs(store), ...args])
+    const child = startOurs(work, 'broker', [...storeArgs(store, settings), ...args])
     await child.waitForLine(isReady, 20_000)
     return { address: `127.0.0.1:${port}`, child }
   },
 
-  async startPair(work, store) {
+  async startPair(work, store, settings = {}) {
     const ports = await freePorts()
     const args = ['--namesrv-port', String(ports.nameServer), '--broker-port', String(ports.broker)]
     const start = async (): Promise<Child> => {
-      const child = startOurs(work, 'start', [...storeArgs(store), '--host', '127.0.0.1', ...args])
+      const child = startOurs(work, 'start', [...storeArgs(store, settings), '--host', '127.0.0.1', ...args])
       await child.waitForLine(isReady, 20_000)
       return child
     }
@@ -199,12 +198,13 @@ export const cometmq: Product = {
 }
 
 /** The store under the name that Java knows it by, so that both products can be shown the same directory. */
-function storeArgs(store: string): string[] {
+function storeArgs(store: string, settings: BrokerSettings): string[] {
   mkdirSync(store, { recursive: true })
   return [
     '--data', path.dirname(store),
     '--set', `storePathRootDir=${store}`,
     '--set', `storePathCommitLog=${path.join(store, 'commitlog')}`,
     '--set', 'brokerIP1=127.0.0.1',
+    ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
   ] // biome-ignore format: one setting a line
 }

@@ -3,15 +3,11 @@ package interop;
 import java.io.BufferedWriter;
 import java.io.FileWriter;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -26,8 +22,6 @@ final class Flows {
     Main.SCENARIOS.put("produce", Flows::produce);
     Main.SCENARIOS.put("consume", Flows::consume);
     Main.SCENARIOS.put("queue-ends", Flows::queueEnds);
-    Main.SCENARIOS.put("load", Flows::load);
-    Main.SCENARIOS.put("load-stop", Flows::loadStop);
   }
 
   /** Sends numbers `from` until `from + count`, up to 64 in flight. Answers the sum over all bodies. */
@@ -113,69 +107,5 @@ final class Flows {
           + " consumed " + consumer.fetchConsumeOffset(queue, true));
     facts.put("queues", ends);
     consumer.shutdown();
-  }
-
-  private static final Map<String, AtomicBoolean> LOADS = new ConcurrentHashMap<>();
-
-  /**
-   * Sends one message after another on 4 threads, no retries, until `load-stop`, whatever happens to the server.
-   * Each number's fate goes to `file`: `n ok` or `n no`.
-   */
-  static void load(Args args, Map<String, Object> facts) throws Exception {
-    String topic = args.text("topic");
-    AtomicBoolean running = new AtomicBoolean(true);
-    LOADS.put(topic, running);
-    DefaultMQProducer producer = Clients.producer(args);
-    producer.setRetryTimesWhenSendFailed(0);
-    producer.setSendMsgTimeout(3_000);
-    Clients.createTopic(producer, topic, 4);
-    AtomicInteger next = new AtomicInteger();
-    AtomicInteger acknowledged = new AtomicInteger();
-    AtomicInteger refused = new AtomicInteger();
-    Map<String, AtomicInteger> reasons = new ConcurrentHashMap<>();
-    List<Thread> threads = new ArrayList<>();
-    try (BufferedWriter out = Files.newBufferedWriter(Path.of(args.text("file")))) {
-      for (int i = 0; i < 4; i++) {
-        Thread thread = new Thread(() -> {
-          while (running.get()) {
-            int n = next.getAndIncrement();
-            boolean ok = false;
-            try {
-              ok = producer.send(Messages.numbered(topic, "t", n, Messages.randomBody(n, 100, 1000))).getSendStatus()
-                  == SendStatus.SEND_OK;
-            } catch (Throwable expected) {
-              String reason = expected.getClass().getSimpleName();
-              if (expected.getCause() != null) reason += "/" + expected.getCause().getClass().getSimpleName();
-              reasons.computeIfAbsent(reason, (key) -> new AtomicInteger()).incrementAndGet();
-            }
-            (ok ? acknowledged : refused).incrementAndGet();
-            try {
-              synchronized (out) {
-                out.write(n + (ok ? " ok\n" : " no\n"));
-              }
-              if (!ok) Thread.sleep(20);
-            } catch (Exception ignored) {
-              return;
-            }
-          }
-        });
-        thread.start();
-        threads.add(thread);
-      }
-      while (running.get()) {
-        Main.say("PROGRESS " + args.id + " " + acknowledged.get());
-        Thread.sleep(100);
-      }
-      for (Thread thread : threads) thread.join();
-    }
-    facts.put("acknowledged", acknowledged.get());
-    facts.put("unacknowledged", refused.get());
-    facts.put("reasons", reasons);
-  }
-
-  static void loadStop(Args args, Map<String, Object> facts) {
-    AtomicBoolean running = LOADS.remove(args.text("topic"));
-    Failed.when(running == null, "no such load");
-    running.set(false);
   }
 }

@@ -25,6 +25,8 @@ public final class Main {
     Pulls.register();
     Refusals.register();
     Flows.register();
+    Loads.register();
+    Stores.register();
     try {
       // Only compiled where the tools jar is.
       Class.forName("interop.Admin").getMethod("register").invoke(null);
