@@ -35,7 +35,7 @@ describe('the end of the log in memory', () => {
       chunk.isShared = true
       views.push(chunk.bytes.subarray(0, CHUNK_BYTES))
     }
-    views.forEach((view, index) => assert.deepEqual(view, Buffer.alloc(CHUNK_BYTES, index * 3)))
+    for (const [index, view] of views.entries()) assert.deepEqual(view, Buffer.alloc(CHUNK_BYTES, index * 3))
   })
 
   test('keeps memory of the usual size only', () => {
