@@ -48,21 +48,14 @@ export class SimulatedScheduler implements Scheduler {
 
   every(periodMs: number, callback: () => void): Timer {
     let current: Timer
-    let cancelled = false
     const again = (): void => {
       current = this.after(Math.max(1, periodMs), () => {
         again()
         callback()
       })
-      if (cancelled) current.cancel()
     }
     again()
-    return {
-      cancel: () => {
-        cancelled = true
-        current.cancel()
-      },
-    }
+    return { cancel: () => current.cancel() }
   }
 
   defer(callback: () => void): void {

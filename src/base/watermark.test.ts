@@ -97,6 +97,13 @@ describe('a waiter that is called', () => {
     assert.deepEqual(taken(), ['1', '2', '3'])
     assert.equal(mark.waiting, 1)
   })
+  test('may advance the mark however many do so in turn', () => {
+    const mark = new Watermark()
+    const { wait, taken } = waits(mark)
+    for (let target = 1; target <= 50_000; target++) wait(target, () => mark.advance(target + 1))
+    mark.advance(1)
+    assert.equal(taken().length, 50_000)
+  })
   test('may wait for more, reached or not', () => {
     const mark = new Watermark()
     const { wait, taken } = waits(mark)
