@@ -20,7 +20,7 @@ const COPIED_BODY_BYTES = 16_384
 /** How long a closed connection waits for the peer to close too, so that it can still read what was written last. */
 const LINGER_MS = 1_000
 
-/** A body, in one piece or in several that follow each other. */
+/** Bytes of a body: one buffer, or several that follow each other. Not changed once handed over. */
 export type Body = Buffer | readonly Buffer[]
 
 /** Who is handed the requests of the peer. */

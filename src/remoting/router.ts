@@ -8,8 +8,6 @@ import { requestCodeName } from '../protocol/request-code.ts'
 import { ResponseCode } from '../protocol/response-code.ts'
 import type { Body, Connection } from './connection.ts'
 
-/** Bytes of a response: one buffer, or several that follow each other. Not changed once handed over. */
-
 /**
  * Answers a request, now or later, once. A one-way request is answered too, so that it ends; nothing is sent then, nor
  * after the connection has closed.
