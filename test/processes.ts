@@ -16,6 +16,13 @@ export interface Ended {
   stderr: string
 }
 
+export interface SpawnOptions {
+  cwd?: string
+  env?: Record<string, string>
+  /** A shell, whose children end with it. */
+  group?: boolean
+}
+
 /** A process of the command line, and all it said. */
 export class Running {
   readonly child: ChildProcessWithoutNullStreams
@@ -23,11 +30,13 @@ export class Running {
   stdout = ''
   stderr = ''
   readonly #heard = new Set<() => void>()
+  readonly #isGroup: boolean
   #isOver = false
 
-  constructor(file: string, args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
+  constructor(file: string, args: readonly string[], options: SpawnOptions = {}) {
     const env = { ...process.env, ...options.env }
-    this.child = spawn(file, args, { cwd: options.cwd, env, stdio: 'pipe' })
+    this.#isGroup = options.group ?? false
+    this.child = spawn(file, args, { cwd: options.cwd, env, stdio: 'pipe', detached: this.#isGroup })
     this.child.stdin.on('error', () => {})
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
@@ -69,6 +78,12 @@ export class Running {
     )
   }
 
+  /** Ends it, and what it started when it is a group. */
+  kill(): void {
+    if (this.#isGroup) process.kill(-this.child.pid!, 'SIGKILL')
+    else this.child.kill('SIGKILL')
+  }
+
   /** Sends the signal and waits for the end. */
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
     this.child.kill(signal)
@@ -106,7 +121,7 @@ export class Workshop {
     return join(this.folder, `data-${++this.#folders}`)
   }
 
-  spawn(file: string, args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): Running {
+  spawn(file: string, args: readonly string[], options?: SpawnOptions): Running {
     const running = new Running(file, args, { cwd: this.folder, ...options })
     this.#running.add(running)
     return running
@@ -134,7 +149,7 @@ export class Workshop {
   async close(): Promise<void> {
     for (const running of this.#running) {
       if (running.isOver) continue
-      running.child.kill('SIGKILL')
+      running.kill()
       await running.ended
     }
     rmSync(this.folder, { recursive: true, force: true })
