@@ -74,7 +74,7 @@ describe('properties text', () => {
       fc.property(fc.dictionary(word, word), (values) => {
         assert.deepEqual(parseProperties(formatProperties(values)), { ...values })
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     )
   })
 })

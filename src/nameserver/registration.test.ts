@@ -116,6 +116,23 @@ describe('a registration', () => {
     assert.equal((await other.register({})).body.length, 0)
     await silent.close()
   })
+  for (const [what, fields] of Object.entries({
+    'a name with a blank': { brokerName: 'a b' },
+    'an empty name': { brokerName: '' },
+    'a name that ends a line': { brokerName: 'a\nb' },
+    'a name of 256 letters': { brokerName: 'x'.repeat(256) },
+    'a cluster in quotes': { clusterName: '"c"' },
+    'an address of nothing': { brokerAddr: '' },
+    'an id below 0': { brokerId: '-1' },
+  })) {
+    test(`of ${what} is refused`, async () => {
+      const whole = { brokerName: 'b', brokerAddr: 'b:1', clusterName: 'c', haServerAddr: 'b:2', brokerId: '0' }
+      const { code, remark } = await peer.askLoosely(RegisterBroker, { ...whole, ...fields })
+      assert.equal(code, 1)
+      assert.match(remark!, /^register broker failed: /)
+      assert.equal(server.count('brokers'), 1)
+    })
+  }
   test('without a body is one of no topics', async () => {
     assert.equal((await peer.ask(RegisterBroker, registerHeader({ name: 'b', port: 2 }))).code, 0)
     assert.equal(server.count('brokers'), 2)

@@ -320,6 +320,19 @@ describe('a replica acting as master', () => {
     assert.equal(await peer.queues('newer'), undefined, 'only the least of them may')
     await server.close()
   })
+  test('is shown as what it is once its topics are writable again', async () => {
+    const [server, peer] = await setWithoutMaster({ supportActingMaster: 'true' }, true)
+    await peer.ask(AddWritePermOfBroker, { brokerName: 'a' })
+    assert.deepEqual(await addresses(peer), { 1: '10.0.0.1:2', 2: '10.0.0.1:3' })
+    await server.close()
+  })
+  test('takes the permission off no topic where it may not act', async () => {
+    const server = await startSimulatedNameServer({ supportActingMaster: 'true' })
+    const peer = await server.connect()
+    await peer.register({ port: 2, id: 1, acting: false }, { topic: 't' }, { topic: 'u' })
+    assert.equal(await peer.queues('t'), 'a:6')
+    await server.close()
+  })
   test('steps back when the master returns, with all permissions', async () => {
     const [server, peer] = await setWithoutMaster({ supportActingMaster: 'true' }, true)
     await peer.register({ port: 1, acting: true }, { topic: 't' }, { topic: 'u' })
