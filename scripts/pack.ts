@@ -27,7 +27,7 @@ const packages: Record<'all' | 'client', Package> = {
     name: 'cometmq',
     description: 'A RocketMQ-compatible message broker, name server, command line and client',
     entries: ['src/cli/main.ts', 'src/client/index.ts', 'src/broker/start.ts', 'src/protocol/commands/all.ts'],
-    exports: { '.': 'client/index', './broker': 'broker/start', './protocol': 'protocol/commands' },
+    exports: { '.': 'client/index', './broker': 'broker/start', './protocol': 'protocol/commands/all' },
     bin: { cometmq: './dist/cli/main.js' },
     engines: '>=24',
   },
