@@ -148,8 +148,7 @@ export function readTopicConfig(value: unknown): TopicConfig {
     readQueueNums: numberOf(object['readQueueNums'], 16),
     writeQueueNums: numberOf(object['writeQueueNums'], 16),
     perm: numberOf(object['perm'], 6),
-    topicFilterType:
-      typeof type === 'number' ? (TOPIC_FILTER_TYPES[type] ?? 'SINGLE_TAG') : textOf(type, 'SINGLE_TAG').toUpperCase(),
+    topicFilterType: enumOf(type, TOPIC_FILTER_TYPES, 'SINGLE_TAG'),
     topicSysFlag: numberOf(object['topicSysFlag'], 0),
     order: boolOf(object['order'], false),
     attributes: textMapOf(object['attributes']),
@@ -220,10 +219,11 @@ function readConsumerData(value: unknown): ConsumerData {
   }
 }
 
-/** Names in any case, or ordinals. */
+/** Names in any case, or ordinals; for others, which Java reads as null, what is usual. */
 function enumOf(value: unknown, names: readonly string[], fallback: string): string {
   if (typeof value === 'number') return names[value] ?? fallback
-  return typeof value === 'string' ? value.toUpperCase() : fallback
+  const name = textOf(value).toUpperCase()
+  return names.includes(name) ? name : fallback
 }
 
 export function readMessageQueue(value: unknown): MessageQueue {

@@ -3,6 +3,7 @@
  * keyed by queues print the queue as an object (`{{"brokerName":"b","queueId":0,"topic":"t"}:1}`), and the reader takes
  * single quotes, comments and trailing commas.
  */
+import { resolveReferences } from './json-references.ts'
 
 /** Text that is not JSON in this dialect; says where. */
 export class JavaJsonError extends Error {
@@ -70,6 +71,7 @@ class Parser {
   readonly #maxValues: number
   #values = 0
   #at = 0
+  #hasReferences = false
 
   constructor(text: string, maxValues: number) {
     this.#text = text
@@ -82,6 +84,7 @@ class Parser {
     const value = this.#value(0)
     this.#skipBlank()
     if (this.#at < this.#text.length) throw this.#error('text after the document')
+    if (this.#hasReferences && !resolveReferences(value)) throw this.#error('references to too much')
     return value
   }
 
@@ -120,6 +123,7 @@ class Parser {
         return result
       }
       const key = this.#key(depth)
+      if (key === '$ref') this.#hasReferences = true
       this.#skipBlank()
       if (this.#text[this.#at] !== ':') throw this.#error("':' expected")
       this.#at++
