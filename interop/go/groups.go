@@ -244,7 +244,10 @@ func pushOrderly(r *run) {
 	waitUntil(110*time.Second, func() bool { return watch.served(1) == 2 }, func() string {
 		return fmt.Sprintf("the new member works on %d queues, wanted 2", watch.served(1))
 	})
-	r.facts["tookOverMs"] = time.Since(joined).Milliseconds()
+	tookOver := time.Since(joined)
+	r.facts["tookOverMs"] = tookOver.Milliseconds()
+	// The old member asked for its locks less than 20 s before it let go.
+	failIf(tookOver < 35*time.Second, "the new member took locked queues over after %v", tookOver)
 	watch.found.await(500, 30*time.Second)
 
 	// A member that shuts down unlocks what it has.
