@@ -4,6 +4,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { clients } from './groups/clients.ts'
 import { cross } from './groups/cross.ts'
+import { mqadmin } from './groups/mqadmin.ts'
 import { restart } from './groups/restart.ts'
 import { store } from './groups/store.ts'
 import { endChildrenWithUs } from './runner/children.ts'
@@ -72,6 +73,7 @@ async function main(): Promise<number> {
   if (wants('go')) chosen.add('go-v2')
   try {
     if (chosen.size > 0) await clients(run, chosen)
+    if (wants('mqadmin')) await mqadmin(run)
     if (wants('cross')) await cross(run)
     if (wants('store')) await store(run)
     if (wants('restart')) await restart(run)
