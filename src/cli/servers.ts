@@ -52,6 +52,7 @@ export async function nameServerSettingsOf(
   shared: boolean,
 ): Promise<NameServerSettings> {
   const { nameServerSettings } = await import('../nameserver/settings.ts')
+  const { SettingsFileStore } = await import('../nameserver/settings-file.ts')
   const { brokerSettings } = await import('../broker/settings.ts')
   const root = dataFolder(options)
   // In one process a file's listenPort is the broker's, as in Java's broker.conf.
@@ -60,15 +61,18 @@ export async function nameServerSettingsOf(
     if (shared && raw['bindAddress'] !== undefined) keys['bindAddress'] = raw['bindAddress']
     return keys
   }
-  const { settings, warnings } = nameServerSettings.parse({
-    ...given('default', {
-      kvConfigPath: `${root}/namesrv/kvConfig.json`,
-      configStorePath: `${root}/namesrv/namesrv.properties`,
-    }),
+  const defaults = given('default', {
+    kvConfigPath: `${root}/namesrv/kvConfig.json`,
+    configStorePath: `${root}/namesrv/namesrv.properties`,
+  })
+  const said = {
     ...own(options.file),
     ...given('option', { bindAddress: listenHost(options), listenPort: options.namesrvPort }),
     ...own(options.set),
-  })
+  }
+  const { configStorePath } = nameServerSettings.parse({ ...defaults, ...said }).settings
+  const changed = new SettingsFileStore(systemDisk, configStorePath, log).load()
+  const { settings, warnings } = nameServerSettings.parse({ ...defaults, ...changed, ...said })
   if (!shared) for (const warning of warnings) log.warn(warning)
   return settings
 }

@@ -73,7 +73,7 @@ export class NameServer {
    */
   updateSettings(changes: Readonly<Record<string, string>>): void {
     const updated = nameServerSettings.update(this.settings, changes)
-    this.settingsFile.save(updated)
+    this.settingsFile.save(changes)
     this.settings = updated
     this.answers.dropAll()
   }
