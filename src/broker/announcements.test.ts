@@ -14,19 +14,35 @@ import { type SimulatedBroker, startSimulatedBroker } from './simulated-broker.t
 import { sendOf } from './simulated-requests.ts'
 
 /** A name server that answers registrations when the test says so. */
-async function slowNameServer(broker: SimulatedBroker): Promise<{ asked: Reply<typeof RegisterBroker>[] }> {
+async function slowNameServer(
+  broker: SimulatedBroker,
+): Promise<{ asked: Reply<typeof RegisterBroker>[]; bodies: string[] }> {
   const { transport, scheduler } = broker
   const asked: Reply<typeof RegisterBroker>[] = []
   const probes = new Probes()
-  const routes = [handle(RegisterBroker, (_, reply) => void asked.push(reply))]
+  const bodies: string[] = []
+  const routes = [
+    handle(RegisterBroker, (_, reply) => {
+      asked.push(reply)
+      bodies.push(reply.body.toString())
+    }),
+  ]
   const router = new Router(routes, { log: silentLog, probes, scheduler, role: 'namesrv' })
   const address = { host: '127.0.0.1', port: 9_876 }
   await listen({ transport, address, router, scheduler, log: silentLog, probes, role: 'namesrv' })
-  return { asked }
+  return { asked, bodies }
 }
 
-async function brokerWithSlowNameServer(): Promise<{ broker: SimulatedBroker; asked: Reply<typeof RegisterBroker>[] }> {
-  const broker = await startSimulatedBroker({ namesrvAddr: '127.0.0.1:9876', registerNameServerPeriod: '60000' })
+async function brokerWithSlowNameServer(settings: Record<string, string> = {}): Promise<{
+  broker: SimulatedBroker
+  asked: Reply<typeof RegisterBroker>[]
+  bodies: string[]
+}> {
+  const broker = await startSimulatedBroker({
+    namesrvAddr: '127.0.0.1:9876',
+    registerNameServerPeriod: '60000',
+    ...settings,
+  })
   return { broker, ...(await slowNameServer(broker)) }
 }
 
@@ -62,6 +78,17 @@ describe('a new topic', () => {
     await broker.scheduler.advance(100)
     assert.equal(asked.length, 1)
     assert.equal(client.answer(held)?.code, ResponseCode.SUCCESS)
+    await broker.close()
+  })
+
+  test('is told with what the broker allows, in a registration of few topics', async () => {
+    const { broker, bodies } = await brokerWithSlowNameServer({ brokerPermission: '4' })
+    const client = await broker.connect()
+    await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'first')
+    await broker.scheduler.advance(100)
+    const { topicConfigTable } = JSON.parse(bodies[0]!).topicConfigSerializeWrapper
+    assert.equal(topicConfigTable.fresh.perm, 4)
+    assert.equal(Object.keys(topicConfigTable).length, 2)
     await broker.close()
   })
 

@@ -15,7 +15,7 @@ import type { QueueLocks } from './locks.ts'
 import type { LongPoll } from './long-poll.ts'
 import type { OffsetTable } from './offsets.ts'
 import type { ProducerRegistry } from './producers.ts'
-import type { BrokerDescription } from './registration.ts'
+import type { BrokerIdentity } from './registration.ts'
 import { type BrokerSettings, brokerSettings } from './settings.ts'
 import type { Stats } from './stats.ts'
 import type { TopicTable } from './topics.ts'
@@ -128,20 +128,15 @@ export class Broker {
     Object.assign(this.settings, brokerSettings.update(this.settings, changes))
   }
 
-  /** What name servers are told. */
-  describe(): BrokerDescription {
+  /** What name servers are told beside the topics. */
+  get identity(): BrokerIdentity {
     const { brokerName, brokerClusterName, brokerId } = this.settings
-    const topics = new Map(
-      [...this.topics.all()].map(([topic, config]) => [topic, { ...config, perm: this.topics.registeredPerm(config) }]),
-    )
     return {
       brokerName,
       clusterName: brokerClusterName,
       brokerId,
       brokerAddr: this.address,
       haServerAddr: this.haAddress,
-      dataVersion: this.topics.dataVersion,
-      topics,
     }
   }
 

@@ -6,21 +6,24 @@ import { RegisterBroker, UnregisterBroker } from '../protocol/commands/nameserve
 import { stringifyJavaJson } from '../protocol/java-json.ts'
 import type { RemotingClient } from '../remoting/client.ts'
 
-/** What a broker tells name servers of itself. */
-export interface BrokerDescription {
+/** What a broker tells name servers of itself, beside its topics. */
+export interface BrokerIdentity {
   brokerName: string
   clusterName: string
   brokerId: number
   brokerAddr: string
   haServerAddr: string
-  dataVersion: DataVersion
-  topics: ReadonlyMap<string, TopicConfig>
 }
 
 export interface RegistrationOptions {
   nameServers: readonly string[]
   client: RemotingClient
-  describe: () => BrokerDescription
+  identity: BrokerIdentity
+  /** All topics, as they are. */
+  topics: () => ReadonlyMap<string, TopicConfig>
+  dataVersion: () => DataVersion
+  /** A topic as name servers are told of it. */
+  toldOf: (topic: TopicConfig) => TopicConfig
   /** Called for each topic of {@link Registration.topicsChanged}, once it is registered or could not be. */
   told: (topic: string) => void
   scheduler: Scheduler
@@ -81,14 +84,14 @@ export class Registration {
   }
 
   registerAll(): Promise<void> {
-    return this.#registerWith(this.#options.describe().topics)
+    return this.#registerWith(this.#options.topics())
   }
 
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return
     this.#stop.abort()
     await this.#running
-    const { brokerName, clusterName, brokerId, brokerAddr } = this.#options.describe()
+    const { brokerName, clusterName, brokerId, brokerAddr } = this.#options.identity
     await Promise.all(
       this.#options.nameServers.map((address) =>
         this.#options.client
@@ -111,7 +114,7 @@ export class Registration {
   }
 
   #withNeighbour(changed: Map<string, TopicConfig>): ReadonlyMap<string, TopicConfig> {
-    for (const [topic, config] of this.#options.describe().topics) {
+    for (const [topic, config] of this.#options.topics()) {
       if (changed.has(topic)) continue
       return new Map([...changed, [topic, config]])
     }
@@ -129,7 +132,7 @@ export class Registration {
 
   async #registerAt(address: string, body: Buffer): Promise<boolean> {
     const { client, log, timeoutMs } = this.#options
-    const { brokerName, clusterName, brokerId, brokerAddr, haServerAddr } = this.#options.describe()
+    const { brokerName, clusterName, brokerId, brokerAddr, haServerAddr } = this.#options.identity
     const header = {
       brokerName,
       brokerAddr,
@@ -157,30 +160,37 @@ export class Registration {
 
   /** One body, or several where the topics do not fit one frame. */
   #bodies(topics: ReadonlyMap<string, TopicConfig>): Buffer[] {
-    const { dataVersion } = this.#options.describe()
-    const whole = encode(topics, dataVersion)
+    const dataVersion = this.#options.dataVersion()
+    const { toldOf } = this.#options
+    const whole = encode(topics, dataVersion, toldOf)
     if (whole.length <= MAX_BODY_BYTES) return [whole]
     const parts: Buffer[] = []
     let part = new Map<string, TopicConfig>()
     for (const [topic, config] of topics) {
       part.set(topic, config)
       if (part.size < this.#options.splitSize) continue
-      parts.push(encode(part, dataVersion))
+      parts.push(encode(part, dataVersion, toldOf))
       part = new Map()
     }
-    if (part.size > 0) parts.push(encode(part, dataVersion))
+    if (part.size > 0) parts.push(encode(part, dataVersion, toldOf))
     return parts
   }
 }
 
-function encode(topics: ReadonlyMap<string, TopicConfig>, dataVersion: DataVersion): Buffer {
+function encode(
+  topics: ReadonlyMap<string, TopicConfig>,
+  dataVersion: DataVersion,
+  toldOf: (topic: TopicConfig) => TopicConfig,
+): Buffer {
+  const topicConfigTable = new Map<string, TopicConfig>()
+  for (const [topic, config] of topics) topicConfigTable.set(topic, toldOf(config))
   return Buffer.from(
     stringifyJavaJson({
       filterServerList: [],
       topicConfigSerializeWrapper: {
         dataVersion,
         mappingDataVersion: { stateVersion: 0, timestamp: dataVersion.timestamp, counter: 0 },
-        topicConfigTable: topics,
+        topicConfigTable,
         topicQueueMappingDetailMap: {},
         topicQueueMappingInfoMap: {},
       },

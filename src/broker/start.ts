@@ -201,7 +201,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     {
       nameServers: nameServersOf(settings.namesrvAddr),
       client,
-      describe: () => broker.describe(),
+      identity: broker.identity,
+      topics: () => topics.all(),
+      dataVersion: () => topics.dataVersion,
+      toldOf: (topic) => topics.registered(topic),
       told: (topic) => announcements.ended(topic),
       scheduler,
       log,

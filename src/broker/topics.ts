@@ -264,10 +264,11 @@ export class TopicTable {
     return `{\n\t"dataVersion":${version},\n\t"topicConfigTable":{\n${lines.join(',\n')}\n\t}\n}`
   }
 
-  /** The perm of a topic as name servers are told: what the broker allows at most. */
-  registeredPerm(config: TopicConfig): number {
+  /** A topic as name servers are told of it: its perm is what the broker allows at most. */
+  registered(config: TopicConfig): TopicConfig {
     const { brokerPermission } = this.#settings
-    return (brokerPermission & (READ | WRITE)) === (READ | WRITE) ? config.perm : config.perm & brokerPermission
+    if ((brokerPermission & (READ | WRITE)) === (READ | WRITE)) return config
+    return { ...config, perm: config.perm & brokerPermission }
   }
 }
 
