@@ -145,6 +145,7 @@ export function diskContract(name: string, open: () => DiskUnderTest): void {
       assert.deepEqual(disk.listSync(`${root}/x`).sort(), ['f', 'y'])
       assert.equal(disk.statSync(`${root}/x/y`)!.isDirectory, true)
       assert.equal(disk.statSync(`${root}/x/f`)!.isDirectory, false)
+      assert.equal(disk.statSync(`${root}/x/f/below`), undefined, 'nothing lies below a file')
       disk.syncDirectorySync(`${root}/x/y`)
       assert.throws(() => disk.syncDirectorySync(`${root}/no`), code('ENOENT'))
       disk.removeTreeSync(`${root}/x`)

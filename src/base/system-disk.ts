@@ -98,7 +98,7 @@ export const systemDisk: Disk = {
     return orNothing(() => readdirSync(directory)) ?? []
   },
   statSync(path) {
-    const stat = orNothing(() => statSync(path))
+    const stat = orNothing(() => statSync(path), 'ENOTDIR')
     return stat && { sizeBytes: stat.size, isDirectory: stat.isDirectory(), modifiedMs: stat.mtimeMs }
   },
   makeDirectorySync(directory) {
@@ -139,12 +139,13 @@ export const systemDisk: Disk = {
   },
 }
 
-/** undefined when nothing is there; other errors are thrown. */
-function orNothing<T>(operation: () => T): T | undefined {
+/** undefined when nothing is there; other errors than these are thrown. */
+function orNothing<T>(operation: () => T, nothingToo?: 'ENOTDIR'): T | undefined {
   try {
     return operation()
   } catch (error) {
-    if ((error as DiskError).code === 'ENOENT') return undefined
+    const { code } = error as DiskError
+    if (code === 'ENOENT' || (code !== undefined && code === nothingToo)) return undefined
     throw error
   }
 }
