@@ -99,7 +99,7 @@ export async function mqadmin(run: Run): Promise<void> {
   if (server === undefined) return
   const driver = await report.need('mqadmin', 'open', () => opened(run))
   if (driver !== undefined) {
-    if (run.record) rmSync(expectedFolder, { recursive: true, force: true })
+    if (run.record) forgetOthers()
     await follow(run, server, driver, placesOf(server, path.dirname(store)))
     await driver.close()
   }
@@ -136,7 +136,6 @@ async function follow(run: Run, server: Pair, driver: Driver, places: Places): P
 function compare(run: Run, name: string, got: string): string | undefined {
   const file = path.join(expectedFolder, `${name}.txt`)
   if (run.record) {
-    mkdirSync(expectedFolder, { recursive: true })
     writeFileSync(file, got)
     return 'recorded'
   }
@@ -150,6 +149,13 @@ function compare(run: Run, name: string, got: string): string | undefined {
 /** Recorded steps, by the names of their files. */
 export function recordedSteps(): string[] {
   return readdirSync(expectedFolder).map((file) => path.basename(file, '.txt'))
+}
+
+/** Texts of steps that are no more. */
+function forgetOthers(): void {
+  mkdirSync(expectedFolder, { recursive: true })
+  const names = new Set(steps.flatMap((step) => (typeof step === 'function' ? [] : [step[0]])))
+  for (const name of recordedSteps()) if (!names.has(name)) rmSync(path.join(expectedFolder, `${name}.txt`))
 }
 
 function placesOf({ nameServer, broker }: Pair, work: string): Places {
