@@ -136,6 +136,7 @@ describe('texts that Java reads', () => {
     ['an object as key, with blanks', '{ { "topic" : "t" } : 5 }', { '{ "topic" : "t" }': 5 }],
     ['blanks of every kind', '\t\r\n\f\b {\t"a"\r:\n[ 1 , 2 ] }\n', { a: [1, 2] }],
     ['escapes of Java', `"\\u4f60\\x41\\v\\'\\0\\7\\F\\/"`, "你A\v'\0\x07\f/"],
+    ['backslashes at the end of a string', '["a\\\\","\\\\\\"",\'\\\\\']', ['a\\', '\\"', '\\']],
     ['raw control characters', '"a\u0001\n\tb"', 'a\u0001\n\tb'],
     ['halves of a pair', '"\\ud83d\\ude00 \\ud83d"', '😀 \ud83d'],
     ['numbers of every form', '[1,-1,+1,1.5,.5,1.,1e3,1E-2,0]', [1, -1, 1, 1.5, 0.5, 1, 1_000, 0.01, 0]],
