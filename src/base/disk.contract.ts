@@ -112,6 +112,11 @@ export function diskContract(name: string, open: () => DiskUnderTest): void {
       await later((done) => disk.remove(path, done))
       assert.equal(disk.statSync(path), undefined)
       await later((done) => disk.remove(path, done))
+      await later((done) => disk.syncDirectory(root, done))
+      const failed = await later<DiskError | null>((done) =>
+        disk.syncDirectory(`${root}/no`, (error) => done(null, error)),
+      )
+      assert.equal(failed?.code, 'ENOENT')
     })
     test('lists, renames over, and removes', () => {
       put(`${root}/a`, '1')

@@ -56,6 +56,8 @@ export interface Disk {
   /** Removes a directory with all it holds; no error when nothing is there. */
   removeTreeSync(directory: string): void
   syncDirectorySync(directory: string): void
+  /** Off the loop: after a large file was removed, this waits for the device to free it. */
+  syncDirectory(directory: string, done: (error: DiskError | null) => void): void
   /** Space of the file system that holds `path`, or its nearest existing parent. */
   spaceSync(path: string): FileSystemSpace
 }

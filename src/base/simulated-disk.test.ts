@@ -355,3 +355,26 @@ describe('a fault', () => {
     assert.throws(() => file.closeSync(), code('EBADF'))
   })
 })
+
+test('a sync of a directory off the loop covers what was asked for before it, and nothing before it has ended', async () => {
+  for (const [isOver, survives] of [
+    [true, 'a'],
+    [false, undefined],
+  ] as const) {
+    const seen = new Set<string>()
+    for (let seed = 0; seed < 50; seed++) {
+      const scheduler = new SimulatedScheduler()
+      const disk = new SimulatedDisk(new SeededRandom(seed), { scheduler })
+      disk.makeDirectorySync('/d')
+      create(disk, '/d/a')
+      disk.syncDirectory('/d', () => {})
+      create(disk, '/d/b')
+      if (isOver) await scheduler.advance(10)
+      disk.crash()
+      seen.add(disk.listSync('/d').join())
+    }
+    assert.equal(seen.has(''), !isOver)
+    assert.ok(seen.has('a,b'))
+    if (survives !== undefined) assert.ok(seen.has(survives))
+  }
+})

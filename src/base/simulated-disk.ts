@@ -70,6 +70,18 @@ class FileNode {
     this.durableSizeBytes = sizeBytes
   }
 
+  /** The same file, to be changed on its own; all of it durable where that is asked for. */
+  copy(isDurable: boolean): FileNode {
+    const copied = new FileNode()
+    copied.sizeBytes = this.sizeBytes
+    copied.pages = new Map(this.pages)
+    copied.durableSizeBytes = isDurable ? this.sizeBytes : this.durableSizeBytes
+    copied.durablePages = new Map(isDurable ? this.pages : this.durablePages)
+    copied.volatile = isDurable ? [] : [...this.volatile]
+    copied.modifiedMs = this.modifiedMs
+    return copied
+  }
+
   /** Of what was not synced any part may have reached the device: lengths in order, pages whole, torn, or not at all. */
   crash(random: Random): void {
     let lengths = this.volatile.filter(({ kind }) => kind === 'length').length
@@ -129,6 +141,7 @@ export class SimulatedDisk implements Disk {
   /** Calls fail when this says so; for tests of one fault. */
   fault: ((call: 'write' | 'read' | 'datasync' | 'create', path: string) => DiskError | undefined) | undefined
   readonly #random: Random
+  readonly #options: SimulatedDiskOptions
   readonly #scheduler: Scheduler
   readonly #latencyMs: number
   readonly #capacityBytes: number
@@ -141,6 +154,7 @@ export class SimulatedDisk implements Disk {
 
   constructor(random: Random, options: SimulatedDiskOptions) {
     this.#random = random
+    this.#options = options
     this.#scheduler = options.scheduler
     this.#latencyMs = options.latencyMs ?? 2
     this.#capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
@@ -159,6 +173,28 @@ export class SimulatedDisk implements Disk {
     }
     for (const node of nodes) node.crash(this.#random)
     this.#entries = copyEntries(this.#durable)
+  }
+
+  /** Another disk with what this one would hold after a loss of power now; this one goes on. */
+  imageAfterCrash(random: Random): SimulatedDisk {
+    const image = new SimulatedDisk(random, this.#options)
+    const entries = copyEntries(this.#durable)
+    for (const change of this.#changes.slice(0, random.below(this.#changes.length + 1))) change.apply(entries)
+    image.#entries = copyNodes(entries, (node) => {
+      const copied = node.copy(false)
+      copied.crash(random)
+      return copied
+    })
+    image.#durable = copyEntries(image.#entries)
+    return image
+  }
+
+  /** Another disk with what programs see on this one, all of it on the device. */
+  image(random: Random): SimulatedDisk {
+    const image = new SimulatedDisk(random, this.#options)
+    image.#entries = copyNodes(this.#entries, (node) => node.copy(true))
+    image.#durable = copyEntries(image.#entries)
+    return image
   }
 
   /** Bytes stored in files, holes not counted. */
@@ -340,6 +376,24 @@ export class SimulatedDisk implements Disk {
     for (const change of this.#changes.splice(0, last + 1)) change.apply(this.#durable)
   }
 
+  /** Covers what was changed before it was asked for. */
+  syncDirectory(directory: string, done: (error: DiskError | null) => void): void {
+    const path = trim(directory)
+    const asked = [...this.#changes]
+    const generation = this.#generation
+    this.#scheduler.after(this.#random.next() * this.#latencyMs, () => {
+      if (generation !== this.#generation) return
+      if (!this.#entries.has(path)) return done(failure('ENOENT', path))
+      const known = new Set(asked)
+      let last = -1
+      for (const [index, change] of this.#changes.entries()) {
+        if (change.directory === path && known.has(change)) last = index
+      }
+      for (const change of this.#changes.splice(0, last + 1)) change.apply(this.#durable)
+      done(null)
+    })
+  }
+
   spaceSync(_path: string): FileSystemSpace {
     const totalBytes = Number.isFinite(this.#capacityBytes) ? this.#capacityBytes : 1_099_511_627_776
     const freeBytes = totalBytes - this.usedBytes
@@ -368,6 +422,23 @@ function readNode(node: FileNode, into: Uint8Array, position: number): number {
 
 const copyEntries = (entries: Map<string, Map<string, Node>>): Map<string, Map<string, Node>> =>
   new Map([...entries].map(([path, names]) => [path, new Map(names)]))
+
+function copyNodes(
+  entries: Map<string, Map<string, Node>>,
+  copy: (node: FileNode) => FileNode,
+): Map<string, Map<string, Node>> {
+  // A file that has two names for a moment stays one file.
+  const copies = new Map<FileNode, FileNode>()
+  const copyOf = (node: Node): Node => {
+    if (node === 'directory') return node
+    let copied = copies.get(node)
+    if (copied === undefined) copies.set(node, (copied = copy(node)))
+    return copied
+  }
+  return new Map(
+    [...entries].map(([path, names]) => [path, new Map([...names].map(([name, node]) => [name, copyOf(node)]))]),
+  )
+}
 
 const trim = (path: string): string => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path)
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)

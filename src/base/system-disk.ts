@@ -1,11 +1,14 @@
 import {
+  close,
   closeSync,
   fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   read,
   readdirSync,
@@ -126,6 +129,13 @@ export const systemDisk: Disk = {
     } finally {
       closeSync(fd)
     }
+  },
+  syncDirectory(directory, done) {
+    if (process.platform === 'win32') return done(null)
+    open(directory, 'r', (failed, fd) => {
+      if (failed !== null) return done(failed)
+      fsync(fd, (error) => close(fd, (closing) => done(error ?? closing ?? null)))
+    })
   },
   spaceSync(path) {
     for (let at = path; ; at = dirname(at)) {
