@@ -37,6 +37,9 @@ export interface BrokerOptions {
   probes: Probes
   transport: Transport
   disk: Disk
+  /** Of this process and its machine, by default; a simulation has its own. */
+  processId?: number
+  memoryBytes?: number
 }
 
 interface Served {
@@ -80,6 +83,7 @@ export class RunningBroker implements AsyncDisposable {
 /** @throws SettingsError, TransportError, StoreLocked, StoreCorrupt, StoreRefused, DiskError */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const { settings, scheduler, random, probes, transport, disk } = options
+  const machine = { processId: options.processId ?? processId(), memoryBytes: options.memoryBytes ?? memoryBytes() }
   const log = options.log.with({ role: 'broker' })
   await using opened = new AsyncDisposableStack() // should a later step throw, earlier ones close
 
@@ -90,7 +94,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const storeHost = { address: addressBytes(advertisedHost) ?? Uint8Array.of(127, 0, 0, 1), port }
 
   const root = settings.storePathRootDir
-  const store = await openStore({ settings, disk, scheduler, random, log, probes, storeHost })
+  const store = await openStore({ settings, disk, scheduler, random, log, probes, storeHost, ...machine })
   opened.defer(() => store.close())
   const tables = { settings, disk, root, scheduler, log }
   const topics = new TopicTable(tables)
@@ -159,12 +163,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     counts,
     uniqueIds: new UniqueIds({
       address: storeHost.address,
-      pid: processId(),
+      pid: machine.processId,
       instance: random.below(0x7fff_ffff),
       now: () => scheduler.now(),
     }),
     bornHosts: new BornHosts(storeHost),
-    memoryBytes: memoryBytes(),
+    memoryBytes: machine.memoryBytes,
     advertised: { host: advertisedHost, port },
     haAdvertised: {
       host: settings.brokerIP2 === '' ? advertisedHost : settings.brokerIP2,
