@@ -230,14 +230,14 @@ export class ConsumeQueues {
   /** Writes waiting tails, not too many in one turn; true when there are more. */
   #writeSome(limit = TURN_TAILS): boolean {
     const some = this.#waiting.splice(0, limit)
-    for (const tail of some) {
+    for (const [index, tail] of some.entries()) {
       tail.waiting = false
       if (this.#tails[tail.queue] !== tail) continue
       this.#write(tail)
       if (tail.stored < tail.end) {
-        // The disk is full or broken: what waits goes on waiting, and is tried again by the clock.
+        // The disk is full or broken: what waits goes on waiting, all of it, and is tried again by the clock.
         tail.waiting = true
-        this.#waiting.push(tail)
+        this.#waiting.push(...some.slice(index))
         return false
       }
     }
