@@ -26,20 +26,18 @@ export class DeletedTopics {
 
   /** Durable when it returns. */
   add(topic: string, logEnd: number, logMin: number): void {
-    this.#ends.set(topic, logEnd)
-    for (const [name, end] of this.#ends) if (end <= logMin) this.#ends.delete(name)
-    this.#save()
+    this.#save(new Map([...this.#ends].filter(([, end]) => end > logMin)).set(topic, logEnd))
   }
 
   /** The log ends here now: what is stored from here on is new. */
   cut(logEnd: number): void {
-    const beyond = [...this.#ends].filter(([, end]) => end > logEnd)
-    if (beyond.length === 0) return
-    for (const [name] of beyond) this.#ends.set(name, logEnd)
-    this.#save()
+    if ([...this.#ends.values()].every((end) => end <= logEnd)) return
+    this.#save(new Map([...this.#ends].map(([topic, end]) => [topic, Math.min(end, logEnd)])))
   }
 
-  #save(): void {
-    this.#file.save(JSON.stringify({ deletedTopics: Object.fromEntries(this.#ends) }, undefined, '\t'))
+  /** Not true before it is saved: a deletion that fails leaves the topic as it was. */
+  #save(ends: Map<string, number>): void {
+    this.#file.save(JSON.stringify({ deletedTopics: Object.fromEntries(ends) }, undefined, '\t'))
+    this.#ends = ends
   }
 }
