@@ -4,6 +4,8 @@ import type { Segment } from './segment.ts'
 
 const WINDOW_BYTES = 4_194_304
 const SMALLEST_RECORD = 91
+/** What a device writes whole or not at all. */
+const SECTOR_BYTES = 512
 /** Beyond this a length is not believed. */
 const LARGEST_RECORD = 134_217_728
 /** How the magic numbers of both record versions begin. */
@@ -79,11 +81,20 @@ export class LogScanner {
       segment.readSync(behind.subarray(0, Math.min(BLANK_BYTES, segment.end - this.#next - size)), this.#next + size)
       return behind.equals(Buffer.alloc(BLANK_BYTES))
     }
-    const zero = this.bytes.indexOf(0, topicRange(this.bytes, this.at).start)
+    const topic = topicRange(this.bytes, this.at)
     const properties = propertiesRange(this.bytes, this.at)
-    // Between topic and properties stands a length, whose bytes may be zero.
-    const next = zero >= 0 && zero >= properties.start - 2 ? this.bytes.indexOf(0, properties.start) : zero
-    return next >= 0 && next < properties.end
+    const fileByte = this.#next - segment.base - this.at
+    const zeros = Buffer.alloc(SECTOR_BYTES)
+    // A sector that was lost is zero as far as the record reaches into it; a zero byte alone is somebody's property.
+    for (let at = topic.start; at < properties.end; ) {
+      const start = Math.max(this.at, at - ((fileByte + at) % SECTOR_BYTES))
+      const end = Math.min(properties.end, at + SECTOR_BYTES - ((fileByte + at) % SECTOR_BYTES))
+      // Between topic and properties stands a length, whose bytes may be zero.
+      const holdsText = at < topic.end || end > properties.start
+      if (holdsText && this.bytes.compare(zeros, 0, end - start, start, end) === 0) return true
+      at = end
+    }
+    return false
   }
 
   #invalid(fault: string): ScanStep {
