@@ -104,6 +104,12 @@ export class CommitLog {
     return this.#segments[Math.floor((position - first.base) / this.segmentBytes)]
   }
 
+  /** Takes the oldest segment out of the log, never the last one; its file is the caller's to remove. */
+  retireFirst(): Segment {
+    if (this.#segments.length < 2) throw new Error('the segment in use is not deleted')
+    return this.#segments.shift()!
+  }
+
   /** Sets the end of log that recovery found; nothing is in memory. */
   startAt(position: number): void {
     this.appended = position
@@ -155,7 +161,13 @@ export class CommitLog {
   addSegment(base: number): void {
     let segment = this.#prepared
     if (segment?.base === base) {
-      if (!this.#preparedDurable) this.#makeDurable(segment)
+      try {
+        if (!this.#preparedDurable) this.#makeDurable(segment)
+      } catch (error) {
+        // A second try on the same file would prove nothing.
+        this.dropPrepared()
+        throw error
+      }
     } else {
       this.dropPrepared()
       segment = this.#create(base)
