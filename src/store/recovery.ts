@@ -105,10 +105,21 @@ export class Recovery {
   /** A truncation that a crash interrupted is brought to its end: half of it would look like damage. */
   #endTruncation(): void {
     const { commitLog, checkpoint, log } = this.#parts
-    const to = checkpoint.note?.truncatingTo ?? -1
-    if (to < 0 || !this.#ours || commitLog.segmentAt(to) === undefined) return
+    const to = this.#truncatingTo
+    if (to < 0) return
+    if (checkpoint.logicsPhysicalOffset >= to) {
+      // Of the intent and the stamps beside it a power loss may have kept the one without the other.
+      checkpoint.logicsPhysicalOffset = 0
+      checkpoint.logicsMsgTimestamp = 0
+      checkpoint.physicMsgTimestamp = 0
+    }
+    if (commitLog.segmentAt(to) === undefined) return
     log.warn('an interrupted truncation is brought to its end', { position: to })
     commitLog.truncateTo(to)
+  }
+
+  get #truncatingTo(): number {
+    return this.#ours ? (this.#parts.checkpoint.note?.truncatingTo ?? -1) : -1
   }
 
   /** Without a power loss the page cache keeps all that was written, in order. */
