@@ -208,15 +208,22 @@ export class FileStore implements MessageStore {
     this.#readable = position
     this.#pending.takeUpTo(position, this.#parts.dispatcher.dispatch)
     this.confirmed.advance(position)
-    this.#thoroughTimer ??= this.#parts.options.scheduler.after(
-      this.#parts.options.settings.flushConsumeQueueThoroughInterval,
-      this.#syncQueues,
-    )
+    this.#syncQueuesIn(this.#parts.options.settings.flushConsumeQueueThoroughInterval)
+  }
+
+  #syncQueuesIn(ms: number): void {
+    if (this.#parts.gate.closed) return
+    this.#thoroughTimer ??= this.#parts.options.scheduler.after(ms, this.#syncQueues)
+  }
+
+  #resumeSoon(): void {
+    if (this.#parts.gate.closed) return
+    this.#resumeTimer ??= this.#parts.options.scheduler.after(RESUME_MS, this.#resume)
   }
 
   /** Takes back what is not in the file: queue offsets, waiters, bytes. What was written before stays promised. */
   readonly #onWriteFailed = (error: DiskError): void => {
-    const { commitLog, gate, table, options } = this.#parts
+    const { commitLog, gate, table } = this.#parts
     this.#onWritten()
     const position = commitLog.written
     this.#log.error('commit log not written', { position, lostBytes: commitLog.appended - position, cause: error })
@@ -229,21 +236,21 @@ export class FileStore implements MessageStore {
     this.written.failBehind(position, 'write failed')
     this.flushed.failBehind(position, 'write failed')
     this.confirmed.failBehind(position, 'write failed')
-    this.#resumeTimer ??= options.scheduler.after(RESUME_MS, this.#resume)
+    this.#resumeSoon()
   }
 
   /** Tries to take up the log again after a failed write. */
   readonly #resume = (): void => {
     this.#resumeTimer = undefined
-    if (!this.#cleanEnd() && this.#parts.gate.fatal === undefined) {
-      this.#resumeTimer = this.#parts.options.scheduler.after(RESUME_MS, this.#resume)
-    }
+    if (!this.#cleanEnd() && this.#parts.gate.fatal === undefined) this.#resumeSoon()
   }
 
   #cleanEnd(): boolean {
-    const { commitLog, checkpoint, gate } = this.#parts
+    const { commitLog, checkpoint, gate, deletedTopics } = this.#parts
     const position = commitLog.appended
     try {
+      // A topic deleted in the meantime ends here, not where its last messages would have been.
+      deletedTopics.cut(position)
       // A kill in the middle must not leave half of what is cleaned away: that would look like damage.
       checkpoint.saveSync({ ...this.#describeNote(), truncatingTo: position })
       commitLog.cleanEnd()
@@ -329,7 +336,7 @@ export class FileStore implements MessageStore {
       }
       if (lastPosition <= checkpoint.logicsPhysicalOffset) return
       if (this.#flusher.flushed < dispatched) {
-        this.#thoroughTimer ??= this.#parts.options.scheduler.after(RESUME_MS, this.#syncQueues)
+        this.#syncQueuesIn(RESUME_MS)
         return
       }
       const head = lastPosition < commitLog.min ? undefined : this.#headAt(lastPosition)
@@ -594,7 +601,7 @@ export class FileStore implements MessageStore {
   }
 
   async #close(): Promise<void> {
-    const { gate, commitLog, queues, checkpoint, abort, lock, dispatcher, table } = this.#parts
+    const { gate, commitLog, queues, checkpoint, lock } = this.#parts
     gate.closed = true
     for (const timer of [this.#resumeTimer, this.#thoroughTimer]) timer?.cancel()
     await new Promise<void>((resolve) => this.#writer.whenIdle(resolve))
@@ -605,27 +612,37 @@ export class FileStore implements MessageStore {
     for (const mark of [this.written, this.flushed, this.confirmed]) mark.failAll('closed')
     this.#deadlineTimer?.cancel()
     checkpoint.stop()
-    const isClean = gate.pausedByLog === undefined || this.#cleanEnd()
+    const isEndClean = gate.pausedByLog === undefined || this.#cleanEnd()
     const isWhole =
-      isClean && gate.fatal === undefined && this.#flusher.flushed === commitLog.appended && this.#pending.length === 0
+      isEndClean &&
+      gate.fatal === undefined &&
+      this.#flusher.flushed === commitLog.appended &&
+      this.#pending.length === 0
     commitLog.dropPrepared()
-    if (isWhole && syncFailure === null && !this.#queuesUnsyncable) {
-      const head = this.#headAt(dispatcher.lastPosition)
-      if (head !== undefined && dispatcher.lastPosition > checkpoint.logicsPhysicalOffset) {
-        checkpoint.logicsPhysicalOffset = dispatcher.lastPosition
-        checkpoint.logicsMsgTimestamp = readStoreTimestamp(head, 0)
-      }
-      const { queues: queueCount, entries: entryCount } = countEntries(table)
-      checkpoint.saveSync({ ...this.#describeNote(), clean: true, logEnd: commitLog.appended, queueCount, entryCount })
-      abort.remove()
-    } else {
-      this.#log.error('store not closed in order: the next start recovers it', {
-        reason: gate.fatal ?? syncFailure?.message,
-      })
+    let reason: string | undefined = gate.fatal ?? gate.pausedByLog ?? syncFailure?.message
+    let isClean = isWhole && syncFailure === null && !this.#queuesUnsyncable
+    try {
+      if (isClean) this.#noteCleanEnd()
+    } catch (error) {
+      isClean = false
+      reason = (error as DiskError).message
     }
+    if (!isClean) this.#log.error('store not closed in order: the next start recovers it', { reason })
     queues.close()
     checkpoint.close()
     commitLog.close()
     lock.release()
+  }
+
+  #noteCleanEnd(): void {
+    const { commitLog, checkpoint, abort, dispatcher, table } = this.#parts
+    const head = this.#headAt(dispatcher.lastPosition)
+    if (head !== undefined && dispatcher.lastPosition > checkpoint.logicsPhysicalOffset) {
+      checkpoint.logicsPhysicalOffset = dispatcher.lastPosition
+      checkpoint.logicsMsgTimestamp = readStoreTimestamp(head, 0)
+    }
+    const { queues: queueCount, entries: entryCount } = countEntries(table)
+    checkpoint.saveSync({ ...this.#describeNote(), clean: true, logEnd: commitLog.appended, queueCount, entryCount })
+    abort.remove()
   }
 }
