@@ -160,6 +160,9 @@ describe('topics', () => {
     assert.deepEqual(await page(20, stale), [...broker.broker.topics.all().keys()].sort().slice(0, 10))
     const whole = await admin.ask(topic.GetAllTopicConfig, {})
     assert.equal(Object.keys(json(whole)['topicConfigTable']).length, broker.broker.topics.size, 'old clients get all')
+    assert.equal(whole.fields['totalTopicNum'], String(broker.broker.topics.size))
+    const groups = await admin.ask(group.GetAllSubscriptionGroupConfig, {})
+    assert.equal(groups.fields['totalGroupNum'], String(broker.broker.groups.size))
     await broker.close()
   })
 

@@ -15,6 +15,7 @@ interface Beat {
   model?: string
   fingerprint?: number
   withoutSub?: boolean
+  unitMode?: boolean
 }
 
 function heartbeat({
@@ -37,6 +38,7 @@ function heartbeat({
         messageModel: model,
         consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
         subscriptionDataSet: more.withoutSub === true ? [] : subscriptionDataSet,
+        unitMode: more.unitMode ?? false,
       },
     ],
     producerDataSet: [],
@@ -196,6 +198,13 @@ describe('members of a consumer group', () => {
     await a.ask(UpdateAndCreateSubscriptionGroup, {}, JSON.stringify({ groupName: 'none', retryQueueNums: 0 }))
     await beat(a, { group: 'none' })
     assert.equal(broker.broker.topics.get('%RETRY%none'), undefined)
+    await broker.close()
+  })
+
+  test('the retry topic is marked as one that units read, where the group works in one', async () => {
+    const broker = await startSimulatedBroker()
+    await beat(await broker.connect(), { group: 'u', unitMode: true })
+    assert.equal(broker.broker.topics.get('%RETRY%u')?.topicSysFlag, 2)
     await broker.close()
   })
 

@@ -12,11 +12,11 @@ import {
   type SubscriptionGroupConfig,
 } from '../protocol/bodies.ts'
 import { parseJavaObject, stringifyJavaJson } from '../protocol/java-json.ts'
-import { groupNameFault, isSystemGroup, PREDEFINED_GROUPS } from '../protocol/names.ts'
+import { groupNameFault, isSystemGroup, Permission, PREDEFINED_GROUPS } from '../protocol/names.ts'
 import type { BrokerSettings } from './settings.ts'
 
-/** Bit of the forbidden table that forbids reading. */
-const READ_FORBIDDEN = 1 << 1
+/** Bit of the forbidden table that forbids reading: numbered as in `perm`. */
+const READ_FORBIDDEN = Permission.READ
 
 export interface GroupTableOptions {
   settings: BrokerSettings

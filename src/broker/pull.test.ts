@@ -121,6 +121,24 @@ describe('a pull', () => {
     await broker.close()
   })
 
+  test('needs no field of its header that nothing depends on', async () => {
+    const [broker, client] = await start()
+    await send(client, ['x'])
+    const fields = {
+      consumerGroup: 'g',
+      topic: 'orders',
+      queueId: '0',
+      queueOffset: '0',
+      maxMsgNums: '1',
+      sysFlag: '4',
+    }
+    const answer = await client.askLoosely(PullMessage, fields)
+    assert.equal(answer.code, ResponseCode.SUCCESS, answer.remark)
+    const waiting = { ...fields, queueOffset: '1', sysFlag: '6' }
+    assert.equal((await client.askLoosely(PullMessage, waiting)).code, ResponseCode.PULL_NOT_FOUND, 'it waits no time')
+    await broker.close()
+  })
+
   test('commits an offset on the way, when it says so', async () => {
     const [broker, client] = await start()
     await send(client, numbers(3))
@@ -161,7 +179,7 @@ describe('a pull that is refused', () => {
         'a group whose name is too long',
         { consumerGroup: long },
         26,
-        `subscription group [${long}] does not exist, ${faq}`,
+        `subscription group [${long}] does not exist, \n${faq}`,
       ],
       ['a group that climbs', { consumerGroup: '../g' }, 26, 'subscription group [../g] does not exist'],
       ['a group with NUL', { consumerGroup: 'g\u0000' }, 26, /does not exist/],

@@ -325,10 +325,20 @@ describe('a topic that does not exist', () => {
     await broker.close()
   })
 
-  test('is always made when it is the retry topic of a group', async () => {
+  test('is always made when it is the retry topic of a group: after its template, or with one queue', async () => {
     const { answer, topic } = await sends({ autoCreateTopicEnable: 'false' }, { topic: '%RETRY%g' })
     assert.equal(answer.code, ResponseCode.SUCCESS)
     assert.deepEqual([topic?.readQueueNums, topic?.perm], [1, 6])
+    const templated = await sends({}, { topic: '%RETRY%g', defaultTopicQueueNums: 3 })
+    assert.deepEqual([templated.topic?.readQueueNums, templated.topic?.perm], [3, 6])
+  })
+
+  test('is marked as one of a unit, where its producer works in one', async () => {
+    const unit = { unitMode: true }
+    assert.equal((await sends({}, unit)).topic?.topicSysFlag, 1)
+    assert.equal((await sends({}, { topic: '%RETRY%g', ...unit })).topic?.topicSysFlag, 2)
+    const noTemplate = { autoCreateTopicEnable: 'false' }
+    assert.equal((await sends(noTemplate, { topic: '%RETRY%g', ...unit })).topic?.topicSysFlag, 2)
   })
 
   test('with no queue takes no message', async () => {
@@ -547,6 +557,17 @@ describe('a message that is refused', () => {
     broker.broker.topics.update([{ ...broker.broker.topics.get('orders')!, order: true }])
     const ordered = await client.ask(SendMessageV2, sendOf(), 'x')
     assert.deepEqual([ordered.code, ordered.remark], [16, 'the broker[127.0.0.1] sending message is forbidden'])
+    await broker.close()
+  })
+
+  test('not for a field of its header that Java does not miss', async () => {
+    const broker = await startSimulatedBroker()
+    const client = await broker.connect()
+    const needed = { b: 'BenchmarkTest', e: '0', f: '0', g: '1', h: '0' }
+    const answer = await client.askLoosely(SendMessageV2, needed, 'x')
+    assert.equal(answer.code, ResponseCode.SUCCESS, answer.remark)
+    const fresh = await client.askLoosely(SendMessageV2, { ...needed, b: 'fresh' }, 'x')
+    assert.equal(fresh.code, ResponseCode.TOPIC_NOT_EXIST, 'there is no template to make it after')
     await broker.close()
   })
 

@@ -115,10 +115,18 @@ export class TopicTable {
    *
    * @returns undefined when it is not
    */
-  createForSend(topic: string, defaultTopic: string, defaultTopicQueueNums: number): TopicConfig | undefined {
-    if (topic.startsWith(names.RETRY_PREFIX)) return this.createSystemLike(topic, 1)
+  createForSend(
+    topic: string,
+    defaultTopic: string,
+    defaultTopicQueueNums: number,
+    unitMode = false,
+  ): TopicConfig | undefined {
+    const isRetry = topic.startsWith(names.RETRY_PREFIX)
+    const topicSysFlag = !unitMode ? 0 : isRetry ? names.TopicSysFlag.UNIT_SUB : names.TopicSysFlag.UNIT
     const template = this.#topics.get(defaultTopic)
-    if (template === undefined || (template.perm & INHERIT) === 0) return undefined
+    if (template === undefined || (template.perm & INHERIT) === 0) {
+      return isRetry ? this.createSystemLike(topic, 1, { topicSysFlag }) : undefined
+    }
     const queues = Math.max(0, Math.min(defaultTopicQueueNums, template.writeQueueNums))
     const config: TopicConfig = {
       topicName: topic,
@@ -126,7 +134,7 @@ export class TopicTable {
       writeQueueNums: queues,
       perm: template.perm & ~INHERIT,
       topicFilterType: template.topicFilterType,
-      topicSysFlag: 0,
+      topicSysFlag,
       order: false,
       attributes: {},
     }
@@ -135,7 +143,7 @@ export class TopicTable {
   }
 
   /** Makes a retry or dead-letter topic, if it is not there; saved soon. */
-  createSystemLike(topic: string, queues: number, order = false): TopicConfig {
+  createSystemLike(topic: string, queues: number, { order = false, topicSysFlag = 0 } = {}): TopicConfig {
     const existing = this.#topics.get(topic)
     if (existing !== undefined) return existing
     const config: TopicConfig = {
@@ -144,7 +152,7 @@ export class TopicTable {
       writeQueueNums: queues,
       perm: READ | WRITE,
       topicFilterType: 'SINGLE_TAG',
-      topicSysFlag: 0,
+      topicSysFlag,
       order,
       attributes: {},
     }

@@ -74,6 +74,9 @@ export function isSystemGroup(group: string): boolean {
 /** Bits of a topic's `perm`. */
 export const Permission = { PRIORITY: 8, READ: 4, WRITE: 2, INHERIT: 1 } as const
 
+/** Bits of a topic's `topicSysFlag`: its producers work in a unit; its readers do. */
+export const TopicSysFlag = { UNIT: 1, UNIT_SUB: 2 } as const
+
 /** Bits of a message's sysFlag. */
 export const MessageSysFlag = {
   COMPRESSED: 0x1,

@@ -10,7 +10,7 @@ import type {
 } from '../../protocol/commands/client.ts'
 import { isObject, stringifyJavaJson } from '../../protocol/java-json.ts'
 import { languageName } from '../../protocol/language.ts'
-import { groupNameFault, RETRY_PREFIX } from '../../protocol/names.ts'
+import { groupNameFault, RETRY_PREFIX, TopicSysFlag } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
@@ -48,7 +48,8 @@ export const heartBeat =
       if (config === undefined) continue
       if (config.retryQueueNums > 0) {
         const order = data.subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order === true)
-        topics.createSystemLike(RETRY_PREFIX + data.groupName, config.retryQueueNums, order)
+        const topicSysFlag = data.unitMode ? TopicSysFlag.UNIT_SUB : 0
+        topics.createSystemLike(RETRY_PREFIX + data.groupName, config.retryQueueNums, { order, topicSysFlag })
       }
       if (consumers.register(heartbeat, data)) mustSend = true
     }

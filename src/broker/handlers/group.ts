@@ -61,7 +61,8 @@ export const deleteGroup =
 export const getAllGroups =
   ({ groups, settings }: Broker): Answer<typeof commands.GetAllSubscriptionGroupConfig> =>
   ({ groupSeq, dataVersion, maxGroupNum }) => {
-    if (groupSeq === undefined) return withBody({}, stringifyJavaJson(groups.toJson()))
+    const totalGroupNum = groups.size
+    if (groupSeq === undefined) return withBody({ totalGroupNum }, stringifyJavaJson(groups.toJson()))
     const page = pageOf(
       groups.all(),
       groupSeq,
@@ -70,7 +71,7 @@ export const getAllGroups =
       dataVersion,
       groups.dataVersion,
     )
-    return withBody({ totalGroupNum: groups.size }, stringifyJavaJson(groups.toJson(page)))
+    return withBody({ totalGroupNum }, stringifyJavaJson(groups.toJson(page)))
   }
 
 export const getGroup =

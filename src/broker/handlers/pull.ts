@@ -65,7 +65,7 @@ function check(broker: Broker, filters: TagFilters, request: PullTerms, reply: P
   }
   const group = groups.find(consumerGroup)
   if (group === undefined) {
-    const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
+    const remark = `subscription group [${consumerGroup}] does not exist, \n${FAQ}`
     return fail(reply, ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark)
   }
   if (!group.consumeEnable) {

@@ -46,7 +46,7 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
   }
 
   return (request, reply) => {
-    const { topic, sysFlag } = request
+    const { topic, sysFlag, defaultTopic, defaultTopicQueueNums, unitMode } = request
     const { startAcceptSendRequestTimeStamp: opensAt, brokerPermission } = settings
     if (opensAt > 0 && opensAt > scheduler.now()) {
       return fail(reply, ResponseCode.SYSTEM_ERROR, `broker unable to service, until ${opensAt}`)
@@ -61,7 +61,7 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
     if (NOT_SENDABLE_TOPICS.has(topic)) {
       return fail(reply, ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`)
     }
-    const config = existing ?? topics.createForSend(topic, request.defaultTopic, request.defaultTopicQueueNums)
+    const config = existing ?? topics.createForSend(topic, defaultTopic, defaultTopicQueueNums, unitMode)
     if (config === undefined) {
       return fail(reply, ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist, apply first please!\n${FAQ}`)
     }

@@ -115,7 +115,8 @@ export const getAllTopicConfig =
         topicQueueMappingDetailMap: {},
         topicQueueMappingInfoMap: {},
       })
-    if (topicSeq === undefined) return withBody({}, table(topics.all()))
+    const totalTopicNum = topics.size
+    if (topicSeq === undefined) return withBody({ totalTopicNum }, table(topics.all()))
     const page = pageOf(
       topics.all(),
       topicSeq,
@@ -124,7 +125,7 @@ export const getAllTopicConfig =
       dataVersion,
       topics.dataVersion,
     )
-    return withBody({ totalTopicNum: topics.size }, table(page))
+    return withBody({ totalTopicNum }, table(page))
   }
 
 export const getSystemTopicList =

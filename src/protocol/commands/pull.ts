@@ -1,4 +1,4 @@
-import { command, int, long, name, optional, text } from '../command.ts'
+import { command, int, long, name, optional, text, withDefault } from '../command.ts'
 
 const pullRequest = {
   consumerGroup: name('Consumer group.'),
@@ -7,10 +7,10 @@ const pullRequest = {
   queueOffset: long('First offset wanted.'),
   maxMsgNums: int('Messages wanted at most.'),
   sysFlag: int('Bits of PullSysFlag.'),
-  commitOffset: long('Where the group stands, when sysFlag says so.'),
-  suspendTimeoutMillis: long('How long to wait for a message, in ms.'),
+  commitOffset: withDefault(long('Where the group stands, when sysFlag says so.'), 0),
+  suspendTimeoutMillis: withDefault(long('How long to wait for a message, in ms.'), 0),
   subscription: optional(text('Expression, when sysFlag says so.')),
-  subVersion: long('Version of the subscription.'),
+  subVersion: withDefault(long('Version of the subscription.'), 0),
   expressionType: optional(name('TAG or SQL92.')),
   maxMsgBytes: optional(int('Bytes wanted at most.')),
   requestSource: optional(int('Who asks on whose behalf.')),

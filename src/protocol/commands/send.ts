@@ -18,10 +18,10 @@ export const SendMessage = command({
   source: 'SendMessageRequestHeader.java, SendMessageResponseHeader.java',
   inherits: 'topic',
   request: {
-    producerGroup: name('Producer group.'),
+    producerGroup: withDefault(name('Producer group.'), ''),
     topic: name('Topic.'),
-    defaultTopic: name('Template for a topic that does not exist yet.'),
-    defaultTopicQueueNums: int('Queues of a topic that does not exist yet.'),
+    defaultTopic: withDefault(name('Template for a topic that does not exist yet.'), ''),
+    defaultTopicQueueNums: withDefault(int('Queues of a topic that does not exist yet.'), 0),
     queueId: int('Queue; below 0 the broker picks one.'),
     sysFlag: int('Bits of MessageSysFlag.'),
     bornTimestamp: long('Clock of the producer, ms since 1970.'),
@@ -36,10 +36,10 @@ export const SendMessage = command({
 })
 
 const compactRequest = {
-  producerGroup: name('Producer group.', { key: 'a' }),
+  producerGroup: withDefault(name('Producer group.', { key: 'a' }), ''),
   topic: name('Topic.', { key: 'b' }),
-  defaultTopic: name('Template for a topic that does not exist yet.', { key: 'c' }),
-  defaultTopicQueueNums: int('Queues of a topic that does not exist yet.', { key: 'd' }),
+  defaultTopic: withDefault(name('Template for a topic that does not exist yet.', { key: 'c' }), ''),
+  defaultTopicQueueNums: withDefault(int('Queues of a topic that does not exist yet.', { key: 'd' }), 0),
   queueId: int('Queue; below 0 the broker picks one.', { key: 'e' }),
   sysFlag: int('Bits of MessageSysFlag.', { key: 'f' }),
   bornTimestamp: long('Clock of the producer, ms since 1970.', { key: 'g' }),
