@@ -28,6 +28,8 @@ export class CommitLog {
   readonly chunks: LogChunks
   /** End of what was appended: in memory, promised to nobody. */
   appended = 0
+  /** Of what was appended last: a record of another log whose rest is still to come. It is not written before. */
+  partialBytes = 0
   /** End of what `write()` has returned for. */
   written = 0
   /** A sync of a segment in use has failed that nobody waits for. */
@@ -52,6 +54,11 @@ export class CommitLog {
   /** First position that is kept. */
   get min(): number {
     return this.#segments[0]?.base ?? this.appended
+  }
+
+  /** End of the last whole record appended. */
+  get whole(): number {
+    return this.appended - this.partialBytes
   }
 
   get segments(): readonly Segment[] {
@@ -113,6 +120,7 @@ export class CommitLog {
   /** Sets the end of log that recovery found; nothing is in memory. */
   startAt(position: number): void {
     this.appended = position
+    this.partialBytes = 0
     this.written = position
     this.chunks.clear()
   }
@@ -268,10 +276,24 @@ export class CommitLog {
     return bytes.subarray(0, segment.readSync(bytes, position))
   }
 
+  /** Forgets the beginning of a record whose rest does not come. */
+  dropPartial(): void {
+    if (this.partialBytes === 0) return
+    this.appended = this.whole
+    this.partialBytes = 0
+    this.chunks.cut(this.appended)
+  }
+
+  /** Makes durable what stands behind `position`. */
+  syncFrom(position: number): void {
+    for (const segment of this.#segments) if (segment.end > position) segment.file.datasyncSync()
+  }
+
   /** Takes back what was appended but never written, after a failed write. */
   takeBack(): void {
     this.chunks.cut(this.written)
     this.appended = this.written
+    this.partialBytes = 0
     this.dropPrepared()
     while (this.#segments.length > 1 && this.#segments[this.#segments.length - 1]!.base >= this.appended) {
       this.#discard(this.#segments.pop()!)
@@ -314,9 +336,7 @@ export class CommitLog {
       zeroFrom(last, position)
       last.file.datasyncSync()
     }
-    this.chunks.clear()
-    this.appended = position
-    this.written = position
+    this.startAt(position)
   }
 
   close(): void {

@@ -167,6 +167,7 @@ export class FileStore implements MessageStore {
   }
 
   append(draft: MessageDraft): Appended {
+    this.#parts.commitLog.dropPartial()
     const appended = this.#appender.append(draft)
     if (appended.count === 0) return appended
     this.#turnStarted ??= this.#parts.options.scheduler.monotonic()
@@ -184,7 +185,7 @@ export class FileStore implements MessageStore {
       this.#turnMessages = 0
     }
     const position = commitLog.written
-    if (position === commitLog.appended) {
+    if (position === commitLog.whole) {
       this.#stamped = { position, storeTimestamp: this.#appender.lastStoreTimestamp }
     }
     if (!this.#isSync) this.#makeReadable(position)
@@ -474,25 +475,26 @@ export class FileStore implements MessageStore {
 
   appendRaw(position: number, bytes: Uint8Array): void {
     if (!this.writable) throw new Error(this.notWritableReason)
-    const { commitLog } = this.#parts
-    const before = commitLog.appended
     try {
       this.#raw.append(position, bytes)
     } catch (error) {
-      // What came after the last whole record is not kept, even if its beginning was written already.
-      if (commitLog.appended > before) this.truncateTo(this.#raw.parsed)
+      // What came after the last whole record is not kept.
+      this.#parts.commitLog.dropPartial()
       throw error
+    } finally {
+      this.#appender.lastStoreTimestamp = Math.max(
+        this.#appender.lastStoreTimestamp,
+        this.#parts.dispatcher.storeTimestamp,
+      )
+      this.#writer.ask()
     }
-    this.#appender.lastStoreTimestamp = Math.max(
-      this.#appender.lastStoreTimestamp,
-      this.#parts.dispatcher.storeTimestamp,
-    )
-    this.#writer.ask()
   }
 
   truncateTo(position: number): void {
-    const { commitLog } = this.#parts
+    const { commitLog, gate } = this.#parts
+    commitLog.dropPartial()
     if (position >= commitLog.appended) return
+    if (gate.fatal !== undefined) throw new Error(gate.fatal)
     if (position < commitLog.min)
       throw new RangeError(`position ${position} is before the log's first, ${commitLog.min}`)
     if (this.#writer.isWriting || !this.#writer.writeAllNow())
@@ -500,7 +502,7 @@ export class FileStore implements MessageStore {
     try {
       this.#truncateTo(position)
     } catch (error) {
-      this.#parts.gate.fatal = `truncation to ${position} failed (${(error as Error).message}): start the broker again`
+      gate.fatal = `truncation to ${position} failed (${(error as Error).message}): start the broker again`
       throw error
     }
   }
@@ -516,6 +518,7 @@ export class FileStore implements MessageStore {
     checkpoint.saveSync({ ...this.#describeNote(), flushedPosition: flushed, truncatingTo: position })
     this.#pending.takeBack(position, () => {})
     commitLog.truncateTo(position)
+    commitLog.syncFrom(flushed)
     deletedTopics.cut(position)
     this.#flusher.reset(position)
     this.#readable = position
@@ -604,6 +607,7 @@ export class FileStore implements MessageStore {
     const { gate, commitLog, queues, checkpoint, lock } = this.#parts
     gate.closed = true
     for (const timer of [this.#resumeTimer, this.#thoroughTimer]) timer?.cancel()
+    commitLog.dropPartial()
     await new Promise<void>((resolve) => this.#writer.whenIdle(resolve))
     await new Promise<void>((resolve) => this.#flusher.finish(resolve))
     this.#writer.stop()

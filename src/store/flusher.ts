@@ -75,7 +75,7 @@ export class Flusher {
       return
     }
     this.#inFlight = true
-    this.#sync(this.flushed, this.#log.written, this.#generation)
+    this.#sync(Math.max(this.flushed, this.#log.min), this.#log.written, this.#generation)
   }
 
   /** Syncs segment after segment, the older first, up to `target`. */

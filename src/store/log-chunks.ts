@@ -15,8 +15,10 @@ export class Chunk {
   readonly bytes: Buffer
   readonly view: DataView
   length = 0
-  /** Bytes as another log's owner sent them: records may be cut anywhere. */
+  /** Bytes as another log's owner sent them: the rest of the last record may be still to come. */
   isRaw = false
+  /** Nothing but what follows a blank record: no records. */
+  isFill = false
   /** Nothing more goes in: a chunk belongs to one segment, whose end this is. */
   isSealed = false
   /** A view of it was handed out: whoever has it may keep it. */
@@ -40,18 +42,19 @@ export class Chunk {
     return this.isSealed ? 0 : this.bytes.length - this.length
   }
 
-  /** Bytes from `at` on, whole records up to `limit` bytes; one at least. */
-  wholeRecords(at: number, limit: number): number {
-    const left = this.length - at
+  /** Bytes from the record at `at` on, whole records up to `limit` bytes; one at least, and none from `until` on. */
+  wholeRecords(at: number, limit: number, until: number): number {
+    const length = Math.min(this.length, until)
+    const left = length - at
     if (left <= limit) return left
-    if (this.isRaw) return limit
+    if (this.isFill) return limit
     let end = at
     do {
       // A blank record tells the room it fills, and stands last in its chunk.
-      const size = Math.min(this.view.getInt32(end), this.length - end)
+      const size = Math.min(this.view.getInt32(end), length - end)
       if (end > at && end + size - at > limit) break
       end += size
-    } while (end < this.length && end - at < limit)
+    } while (end < length && end - at < limit)
     return end - at
   }
 }

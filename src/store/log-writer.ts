@@ -79,11 +79,11 @@ export class LogWriter {
     let left = TURN_BYTES
     const started = this.#scheduler.monotonic()
     try {
-      while (log.written < log.appended && left > 0) {
+      while (log.written < log.whole && left > 0) {
         const chunk = log.chunks.findFrom(log.written)!
         const from = Math.max(log.written, chunk.base)
         const at = from - chunk.base
-        const bytes = chunk.wholeRecords(at, WRITE_BYTES)
+        const bytes = chunk.wholeRecords(at, WRITE_BYTES, log.whole - chunk.base)
         const segment = log.segmentAt(from)!
         segment.writeSync(chunk.bytes.subarray(at, at + bytes), from)
         this.#advance(from + bytes, bytes)
@@ -95,20 +95,20 @@ export class LogWriter {
     }
     this.guard.measured(this.#scheduler.monotonic() - started)
     this.#onWritten()
-    if (log.written < log.appended) this.ask()
+    if (log.written < log.whole) this.ask()
     else this.#tellIdle()
   }
 
   #writeAsync(): void {
     const log = this.#log
     const chunk = log.chunks.findFrom(log.written)
-    if (chunk === undefined || log.written >= log.appended) {
+    if (chunk === undefined || log.written >= log.whole) {
       this.#tellIdle()
       return
     }
     const from = Math.max(log.written, chunk.base)
     const at = from - chunk.base
-    const bytes = chunk.wholeRecords(at, ASYNC_WRITE_BYTES)
+    const bytes = chunk.wholeRecords(at, ASYNC_WRITE_BYTES, log.whole - chunk.base)
     let segment: Segment
     try {
       segment = log.segmentAt(from)!
@@ -120,7 +120,7 @@ export class LogWriter {
           this.guard.measured(this.#scheduler.monotonic() - started)
           this.#advance(from + bytes, bytes)
           this.#onWritten()
-          if (log.written < log.appended && !this.#stopped) this.ask()
+          if (log.written < log.whole && !this.#stopped) this.ask()
           else this.#tellIdle()
         } else this.#failed(error)
       })
@@ -150,7 +150,7 @@ export class LogWriter {
   whenIdle(done: () => void): void {
     this.#idle.push(done)
     if (this.#inFlightSince === undefined && !this.#asked) {
-      if (this.#log.written < this.#log.appended && !this.#stopped) this.ask()
+      if (this.#log.written < this.#log.whole && !this.#stopped) this.ask()
       else this.#tellIdle()
     }
   }
@@ -164,12 +164,13 @@ export class LogWriter {
 
   /** Writes all that is left now, for what cannot wait; true when it could. No write may be in flight. */
   writeAllNow(): boolean {
-    while (this.#log.written < this.#log.appended) {
+    const { whole } = this.#log
+    while (this.#log.written < this.#log.whole) {
       const before = this.#log.written
       this.#writeSync()
       if (this.#log.written === before) return false
     }
-    return true
+    return this.#log.written === whole // less when a failed write took back the rest
   }
 
   /** Nothing is written any more. */

@@ -49,34 +49,43 @@ export class RawAppender {
     if (position !== log.appended) {
       throw new RawBytesRefused(`bytes for position ${position}, but the log ends at ${log.appended}`)
     }
-    for (let done = 0; done < bytes.length; ) {
-      const segment = log.segmentAt(log.appended)
-      if (segment === undefined) {
-        log.addSegment(log.appended - (log.appended % log.segmentBytes))
-        log.chunks.seal()
-        continue
-      }
-      const count = Math.min(bytes.length - done, segment.end - log.appended)
-      const chunk = this.#chunkFor(count)
-      chunk.bytes.set(bytes.subarray(done, done + count), chunk.length)
-      chunk.length += count
-      log.appended += count
-      done += count
-      this.#parse(chunk, segment.end)
+    try {
+      for (let done = 0; done < bytes.length; ) done += this.#appendSome(bytes.subarray(done))
+    } finally {
+      log.partialBytes = Math.max(0, log.appended - this.#parsed)
     }
+  }
+
+  /** Up to the end of the segment. */
+  #appendSome(bytes: Uint8Array): number {
+    const log = this.#commitLog
+    if (log.segmentAt(log.appended) === undefined) {
+      log.addSegment(log.appended - (log.appended % log.segmentBytes))
+      log.chunks.seal()
+    }
+    const { end } = log.segmentAt(log.appended)!
+    const count = Math.min(bytes.length, end - log.appended)
+    const chunk = this.#chunkFor(count)
+    chunk.bytes.set(bytes.subarray(0, count), chunk.length)
+    chunk.length += count
+    log.appended += count
+    this.#parse(chunk, end)
+    return count
   }
 
   /** A new chunk begins with the unfinished record, so that every record is whole in one chunk. */
   #chunkFor(count: number): Chunk {
     const { chunks, appended } = this.#commitLog
     const last = chunks.last
-    if (last?.isRaw === true && last.end === appended && last.free >= count) return last
+    const isFill = this.#parsed > appended
+    if (last?.isRaw === true && last.isFill === isFill && last.end === appended && last.free >= count) return last
     const begun = Math.max(0, appended - this.#parsed)
     const start = appended - begun
     const begunBytes = begun === 0 ? undefined : Buffer.from(this.#commitLog.bytesAt(start, begun))
     if (last !== undefined && last.end > start) last.length = Math.max(0, start - last.base)
     const chunk = chunks.open(start, begun + count)
     chunk.isRaw = true
+    chunk.isFill = isFill
     if (begunBytes !== undefined) {
       chunk.bytes.set(begunBytes)
       chunk.length = begun

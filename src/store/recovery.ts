@@ -259,7 +259,7 @@ export class Recovery {
     // What was only in the page cache is promised from now on. It is written again before it is synced: when an earlier
     // sync has failed, the kernel takes pages for clean that never reached the device.
     if (this.#ours && unclean) commitLog.persistFrom(this.#floor, end)
-    else if (!this.#ours) for (const each of commitLog.segments) if (each.end > this.#floor) each.file.datasyncSync()
+    else if (!this.#ours) commitLog.syncFrom(this.#floor)
   }
 
   /** Ends every queue where the log says, and finds where it begins. */
