@@ -136,6 +136,8 @@ describe('a pull', () => {
     assert.equal(answer.code, ResponseCode.SUCCESS, answer.remark)
     const waiting = { ...fields, queueOffset: '1', sysFlag: '6' }
     assert.equal((await client.askLoosely(PullMessage, waiting)).code, ResponseCode.PULL_NOT_FOUND, 'it waits no time')
+    await client.askLoosely(PullMessage, { ...fields, sysFlag: '5' })
+    assert.equal(broker.broker.offsets.get('g', 'orders', 0), undefined, 'no offset is committed that was not said')
     await broker.close()
   })
 

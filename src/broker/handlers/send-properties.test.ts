@@ -40,6 +40,13 @@ describe('properties of a message on its way in', () => {
     assert.deepEqual([...map.keys()], ['a', 'UNIQ_KEY', 'c', 'POP_CK_OFFSET', 'MSG_REGION'])
   })
 
+  test('of a message that was read and is sent on say once where it is now, however often', () => {
+    const first = rewritten(propertiesOf('MSG_REGION=elsewhere TRACE_ON=false CLUSTER=other UNIQ_KEY=u a=b'))
+    const again = new SendProperties(ADDED)
+    again.rewrite(first.properties.bytes, () => 'MADE')
+    assert.equal(Buffer.from(again.bytes).toString(), `UNIQ_KEY\u0001u\u0002a\u0001b\u0002${ADDED}`)
+  })
+
   test('say whether the answer waits, as Java reads a boolean', () => {
     for (const [value, waits] of [
       ['true', true],

@@ -19,6 +19,10 @@ const KNOWN: readonly (readonly [name: string, meaning: Meaning, what?: string])
   // Of the broker's own making: a client's message must not carry them.
   ['POP_CK', 'stripped'],
   ['__CRC32#', 'stripped'],
+  // Put behind anew: a message that was read and is sent on has them already.
+  ['CLUSTER', 'stripped'],
+  ['TRACE_ON', 'stripped'],
+  ['MSG_REGION', 'stripped'],
   ['DELAY', 'delay', 'delayed messages'],
   ['TRAN_MSG', 'transaction', 'transactional messages'],
   ['TIMER_DELAY_SEC', 'notServed', 'timer messages'],

@@ -7,7 +7,7 @@ const pullRequest = {
   queueOffset: long('First offset wanted.'),
   maxMsgNums: int('Messages wanted at most.'),
   sysFlag: int('Bits of PullSysFlag.'),
-  commitOffset: withDefault(long('Where the group stands, when sysFlag says so.'), 0),
+  commitOffset: withDefault(long('Where the group stands, when sysFlag says so; below 0 says nothing.'), -1),
   suspendTimeoutMillis: withDefault(long('How long to wait for a message, in ms.'), 0),
   subscription: optional(text('Expression, when sysFlag says so.')),
   subVersion: withDefault(long('Version of the subscription.'), 0),
