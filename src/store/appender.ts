@@ -1,9 +1,11 @@
+import type { DiskError } from '../base/disk.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import { type BatchElement, newBatchElement, readBatchElement } from '../protocol/batch.ts'
 import { encodeRecord, type RecordFields, recordSize } from '../protocol/message.ts'
 import { MessageSysFlag, RETRY_PREFIX } from '../protocol/names.ts'
 import { type Appended, PutStatus } from './appended.ts'
 import type { CommitLog } from './commit-log.ts'
+import type { DiskSpace } from './disk-space.ts'
 import { isPathSafe } from './dispatch.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Host, MessageDraft } from './message-draft.ts'
@@ -30,6 +32,7 @@ export interface AppenderParts {
   tags: TagsCode
   writer: LogWriter
   gate: WriteGate
+  space: DiskSpace
   stats: StoreStats
   scheduler: Scheduler
   storeHost: Host
@@ -124,6 +127,9 @@ export class Appender {
     try {
       commitLog.makeRoom(bytes)
     } catch (error) {
+      if (this.#parts.space.isNoSpace(error as DiskError, commitLog.directory)) {
+        return this.#refuse(PutStatus.SERVICE_NOT_AVAILABLE, gate.reason!)
+      }
       return this.#refuse(PutStatus.CREATE_MAPPED_FILE_FAILED, `no new segment: ${(error as Error).message}`)
     }
     const queue = table.intern(entry, draft.queueId)

@@ -284,16 +284,24 @@ export class ConsumeQueues {
     this.#live.splice(this.#live.indexOf(tail), 1)
   }
 
+  /** Forgets one queue and removes its files. */
+  removeQueue(topic: string, queue: number): void {
+    this.#forgetQueue(queue)
+    this.#files.removeQueue(topic, this.#table.queueId[queue]!)
+  }
+
   /** Forgets the queues of a topic and removes its files. */
   removeTopic(topic: string, queues: readonly number[]): void {
-    for (const queue of queues) {
-      const tail = this.#tails[queue]
-      // A read that is still on its way finds nothing more.
-      this.#table.max[queue] = 0
-      this.#tails[queue] = undefined
-      if (tail !== undefined) this.#live.splice(this.#live.indexOf(tail), 1)
-    }
+    for (const queue of queues) this.#forgetQueue(queue)
     this.#files.removeTopic(topic)
+  }
+
+  #forgetQueue(queue: number): void {
+    const tail = this.#tails[queue]
+    // A read that is still on its way finds nothing more.
+    this.#table.max[queue] = 0
+    this.#tails[queue] = undefined
+    if (tail !== undefined) this.#live.splice(this.#live.indexOf(tail), 1)
   }
 
   /** Back to what the files say, for a second look by recovery. */

@@ -36,7 +36,7 @@ describe('a consume queue whose disk was full for a while', () => {
     const room = failWrites(simulated, '/consumequeue/')
     for (let queueId = 0; queueId < 10; queueId++) store.append(draftOf({ queueId }))
     await scheduler.advance(2500)
-    assert.match(store.notWritableReason ?? '', /consume queue/)
+    assert.match(store.notWritableReason ?? '', /consumequeue/)
     room()
     await scheduler.advance(1000)
     assert.equal(store.writable, true)

@@ -8,6 +8,7 @@ export class FileHandle {
   readonly file: DiskFile
   #inFlight = 0
   #closing = false
+  #closed: () => void = () => {}
 
   constructor(file: DiskFile) {
     this.file = file
@@ -33,17 +34,24 @@ export class FileHandle {
     this.#start(done, (ended) => this.file.datasync(ended))
   }
 
-  close(): void {
+  /** @param closed called back once, when what was in flight has ended and the file is closed */
+  close(closed: () => void = () => {}): void {
     if (this.#closing) return
     this.#closing = true
-    if (this.#inFlight === 0) this.file.closeSync()
+    this.#closed = closed
+    if (this.#inFlight === 0) this.#end()
+  }
+
+  #end(): void {
+    this.file.closeSync()
+    this.#closed()
   }
 
   #start(done: (error: DiskError | null) => void, call: (ended: (error: DiskError | null) => void) => void): void {
     this.#inFlight++
     const ended = (error: DiskError | null): void => {
       this.#inFlight--
-      if (this.#closing && this.#inFlight === 0) this.file.closeSync()
+      if (this.#closing && this.#inFlight === 0) this.#end()
       done(error)
     }
     try {

@@ -10,6 +10,7 @@ import type { Checkpoint, CheckpointNote } from './checkpoint.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { ConsumeQueues } from './consume-queue.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
+import type { DiskSpace } from './disk-space.ts'
 import type { Arrival, Dispatcher } from './dispatch.ts'
 import { Flusher } from './flusher.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
@@ -20,10 +21,12 @@ import type { MessageStore, Positions, QueueEntry, StoreOptions } from './messag
 import { type Boundary, offsetByTime } from './offset-by-time.ts'
 import { PendingRecords } from './pending-records.ts'
 import type { QueueFiles } from './queue-files.ts'
+import { type DestroyedQueue, QueueRetention } from './queue-retention.ts'
 import type { QueueTable } from './queue-table.ts'
 import { UNIT_BYTES, unitPosition, unitPresent, unitSize, unitTagsHigh, unitTagsLow } from './queue-unit.ts'
 import { RawAppender } from './raw-appender.ts'
 import { countEntries, type Recovered } from './recovery.ts'
+import { Retention } from './retention.ts'
 import { sizeText, usedRatio } from './space-text.ts'
 import type { StoreLock } from './store-lock.ts'
 import type { StorePaths } from './store-paths.ts'
@@ -56,6 +59,7 @@ export interface FileStoreParts {
   deletedTopics: DeletedTopics
   tags: TagsCode
   gate: WriteGate
+  space: DiskSpace
   recovered: Recovered
 }
 
@@ -81,6 +85,8 @@ export class FileStore implements MessageStore {
   readonly #flusher: Flusher
   readonly #reader: MessageReader
   readonly #stats: StoreStats
+  readonly #queueRetention: QueueRetention
+  readonly #retention: Retention
   readonly #probe = { writes: 0, writtenBytes: 0, failedWrites: 0, datasyncs: 0, datasyncMaxMs: 0, failedSyncs: 0 }
   readonly #readProbe = { found: 0, missed: 0, coldReads: 0, damagedRecords: 0 }
   #readable: number
@@ -97,7 +103,7 @@ export class FileStore implements MessageStore {
 
   constructor(parts: FileStoreParts) {
     this.#parts = parts
-    const { commitLog, table, queues, dispatcher, gate, checkpoint, recovered, memoryBytes } = parts
+    const { commitLog, table, queues, files, dispatcher, gate, space, checkpoint, recovered, memoryBytes } = parts
     const { settings, scheduler, log, storeHost, writePolicy } = parts.options
     this.#log = log
     this.#isSync = settings.flushDiskType === 'SYNC_FLUSH'
@@ -134,6 +140,7 @@ export class FileStore implements MessageStore {
       tags: parts.tags,
       writer: this.#writer,
       gate,
+      space,
       stats: this.#stats,
       scheduler,
       storeHost,
@@ -157,13 +164,39 @@ export class FileStore implements MessageStore {
         filterBytes: settings.maxFilterMessageSize,
         recentBytes: (memoryBytes * settings.accessMessageInMemoryMaxRatio) / 100,
       },
-      unitsPerFile: parts.files.unitsPerFile,
+      unitsPerFile: files.unitsPerFile,
       warmLimit: new WarmLimit(memoryBytes / 4),
       probe: this.#readProbe,
       onRead: (result) => this.#stats.read(result.count),
     })
+    const { disk } = parts.options
+    this.#queueRetention = new QueueRetention({
+      table,
+      queues,
+      files,
+      disk,
+      scheduler,
+      log,
+      pauseMs: () => settings.deleteConsumeQueueFilesInterval,
+    })
+    this.#retention = new Retention({
+      commitLog,
+      queues: this.#queueRetention,
+      space,
+      disk,
+      scheduler,
+      log,
+      settings,
+      settled: () => Math.min(this.#readable, this.#flusher.flushed),
+    })
     checkpoint.saveSync(this.#describeNote())
     this.#registerProbes()
+  }
+
+  /** What runs by the clock, once the store is open. */
+  start(): void {
+    this.#parts.space.start(this.#parts.commitLog.written)
+    this.#retention.start()
   }
 
   append(draft: MessageDraft): Appended {
@@ -190,6 +223,7 @@ export class FileStore implements MessageStore {
     }
     if (!this.#isSync) this.#makeReadable(position)
     this.written.advance(position)
+    this.#parts.space.written(position)
     this.#flusher.written()
     commitLog.chunks.trim(position)
     commitLog.prepareNext()
@@ -224,10 +258,12 @@ export class FileStore implements MessageStore {
 
   /** Takes back what is not in the file: queue offsets, waiters, bytes. What was written before stays promised. */
   readonly #onWriteFailed = (error: DiskError): void => {
-    const { commitLog, gate, table } = this.#parts
+    const { commitLog, gate, table, space } = this.#parts
+    const isFull = space.isNoSpace(error, commitLog.directory)
     this.#onWritten()
     const position = commitLog.written
-    this.#log.error('commit log not written', { position, lostBytes: commitLog.appended - position, cause: error })
+    const lostBytes = commitLog.appended - position
+    if (!isFull) this.#log.error('commit log not written', { position, lostBytes, cause: error })
     gate.pausedByLog = `the commit log cannot be written: ${error.message}`
     this.#pending.takeBack(position, (queue, queueOffset) => {
       table.next[queue] = queueOffset
@@ -247,7 +283,7 @@ export class FileStore implements MessageStore {
   }
 
   #cleanEnd(): boolean {
-    const { commitLog, checkpoint, gate, deletedTopics } = this.#parts
+    const { commitLog, checkpoint, gate, deletedTopics, space } = this.#parts
     const position = commitLog.appended
     try {
       // A topic deleted in the meantime ends here, not where its last messages would have been.
@@ -258,10 +294,12 @@ export class FileStore implements MessageStore {
       if (!this.#syncEnd()) return false
       checkpoint.saveSync(this.#describeNote())
       gate.pausedByLog = undefined
-      this.#log.info('commit log taken up again', { position })
+      if (!space.isFull) this.#log.info('commit log taken up again', { position })
       return true
     } catch (cause) {
-      this.#log.warn('commit log still not writable', { position, cause })
+      if (!space.isNoSpace(cause as DiskError, commitLog.directory)) {
+        this.#log.warn('commit log still not writable', { position, cause })
+      }
       return false
     }
   }
@@ -292,7 +330,10 @@ export class FileStore implements MessageStore {
     if (this.#isSync) this.confirmed.failAll('sync failed')
   }
 
-  readonly #onCheckpointFailed = (error: DiskError): void => this.#log.error('checkpoint not written', { cause: error })
+  readonly #onCheckpointFailed = (error: DiskError): void => {
+    const { space, paths } = this.#parts
+    if (!space.isNoSpace(error, paths.checkpoint)) this.#log.error('checkpoint not written', { cause: error })
+  }
 
   readonly #describe = (): CheckpointNote => this.#describeNote()
 
@@ -329,6 +370,11 @@ export class FileStore implements MessageStore {
     this.#thoroughRuns = true
     queues.sync((error) => {
       this.#thoroughRuns = false
+      if (error !== null && error === queues.failure) {
+        // Not written is not dropped: what waits is written once there is room.
+        this.#syncQueuesIn(RESUME_MS)
+        return
+      }
       if (error !== null) {
         // Dropped pages would be missed by a scan that begins behind them.
         this.#queuesUnsyncable = true
@@ -469,6 +515,18 @@ export class FileStore implements MessageStore {
     queues.removeTopic(topic, numbers)
   }
 
+  get topics(): string[] {
+    return [...this.#parts.table.topics].map(({ name }) => name)
+  }
+
+  deleteExpiredLog(): void {
+    this.#retention.deleteExpired()
+  }
+
+  destroyExpiredQueues(isKept: (topic: string) => boolean): Promise<DestroyedQueue[]> {
+    return this.#retention.destroyExpiredQueues(isKept)
+  }
+
   onArrival(listener: Arrival): void {
     this.#parts.dispatcher.onArrival(listener)
   }
@@ -572,7 +630,9 @@ export class FileStore implements MessageStore {
     const { commitLog, queues, table, recovered, options } = this.#parts
     const { guard } = this.#writer
     options.probes.register('store', this.#probe)
-    options.probes.register('store', this.#readProbe)
+    for (const probe of [this.#readProbe, this.#retention.probe, this.#queueRetention.probe, this.#parts.space.probe]) {
+      options.probes.register('store', probe)
+    }
     options.probes.register('store', {
       appendedMessages: () => this.#stats.puts,
       appendedBytes: () => this.#stats.putBytes,
@@ -604,14 +664,16 @@ export class FileStore implements MessageStore {
   }
 
   async #close(): Promise<void> {
-    const { gate, commitLog, queues, checkpoint, lock } = this.#parts
+    const { gate, commitLog, queues, checkpoint, lock, space } = this.#parts
     gate.closed = true
     for (const timer of [this.#resumeTimer, this.#thoroughTimer]) timer?.cancel()
+    await this.#retention.stop()
     commitLog.dropPartial()
     await new Promise<void>((resolve) => this.#writer.whenIdle(resolve))
     await new Promise<void>((resolve) => this.#flusher.finish(resolve))
     this.#writer.stop()
     this.#flusher.stop()
+    space.stop()
     const syncFailure = await new Promise<DiskError | null>((resolve) => queues.sync(resolve))
     for (const mark of [this.written, this.flushed, this.confirmed]) mark.failAll('closed')
     this.#deadlineTimer?.cancel()

@@ -9,6 +9,7 @@ import type { Arrival } from './dispatch.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
 import type { Host, MessageDraft } from './message-draft.ts'
 import type { Boundary } from './offset-by-time.ts'
+import type { DestroyedQueue } from './queue-retention.ts'
 import type { StoreSettings } from './settings.ts'
 import type { WritePolicy } from './write-guard.ts'
 
@@ -17,6 +18,7 @@ export type { Arrival } from './dispatch.ts'
 export { GetStatus, type MessageFilter, type ReadRequest, type ReadResult } from './get-message.ts'
 export type { Host, MessageDraft } from './message-draft.ts'
 export type { Boundary } from './offset-by-time.ts'
+export type { DestroyedQueue } from './queue-retention.ts'
 export { StoreCorrupt, StoreLocked, StoreRefused } from './store-errors.ts'
 
 export interface StoreOptions {
@@ -82,6 +84,12 @@ export interface MessageStore {
   recordAt(position: number): Buffer | undefined
   entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[]
   deleteTopic(topic: string): void
+  /** Names of all topics that have a consume queue, or had one a moment ago. */
+  readonly topics: string[]
+  /** Deletes, in the next rounds, segments that have expired, whatever the hour. */
+  deleteExpiredLog(): void
+  /** Forgets consume queues of which the log holds no message; their next message has offset 0. */
+  destroyExpiredQueues(isKept: (topic: string) => boolean): Promise<DestroyedQueue[]>
   onArrival(listener: Arrival): void
   /** Bytes of another log's tail, exactly at the end of this one: for replication. */
   appendRaw(position: number, bytes: Uint8Array): void

@@ -6,6 +6,7 @@ import { Checkpoint } from './checkpoint.ts'
 import { CommitLog } from './commit-log.ts'
 import { ConsumeQueues } from './consume-queue.ts'
 import { DeletedTopics } from './deleted-topics.ts'
+import { DiskSpace } from './disk-space.ts'
 import { Dispatcher } from './dispatch.ts'
 import { FileStore } from './file-store.ts'
 import type { MessageStore, StoreOptions } from './message-store.ts'
@@ -71,6 +72,15 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     log,
   })
   const gate = new WriteGate()
+  const space = new DiskSpace({
+    disk,
+    paths: [paths.commitLog, paths.consumeQueues],
+    limits: settings,
+    scheduler,
+    log,
+    gate,
+  })
+  opened.push({ close: () => space.stop() })
   const queues = new ConsumeQueues({
     files,
     table,
@@ -78,9 +88,11 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     intervalMs: settings.flushIntervalConsumeQueue,
     extendedTopics: new Set(disk.listSync(paths.consumeQueueExtensions)),
     onFailure: (error) => {
-      if (error !== undefined && gate.pausedByQueues === undefined) {
+      const isFull = error !== undefined && space.isNoSpace(error, paths.consumeQueues)
+      if (error !== undefined && gate.pausedByQueues === undefined && !isFull) {
         log.error('consume queue not written', { cause: error })
       }
+      if (error === undefined) space.proven()
       gate.pausedByQueues = error && `consume queue entries cannot be written: ${error.message}`
     },
   })
@@ -130,9 +142,11 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     deletedTopics,
     tags,
     gate,
+    space,
     recovered,
   })
   abort.create(lock.processId)
+  store.start()
   return store
 }
 

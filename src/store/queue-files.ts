@@ -17,9 +17,9 @@ const SMALL_BYTES = 65_536
  */
 export class QueueFiles {
   readonly unitsPerFile: number
+  readonly fileBytes: number
   readonly #disk: Disk
   readonly #directory: string
-  readonly #fileBytes: number
   readonly #table: QueueTable
   readonly #log: Log
   /** In order of use, the longest unused first. */
@@ -33,8 +33,8 @@ export class QueueFiles {
   constructor(options: { disk: Disk; directory: string; fileBytes: number; table: QueueTable; log: Log }) {
     this.#disk = options.disk
     this.#directory = options.directory
-    this.#fileBytes = Math.ceil(options.fileBytes / UNIT_BYTES) * UNIT_BYTES
-    this.unitsPerFile = this.#fileBytes / UNIT_BYTES
+    this.fileBytes = Math.ceil(options.fileBytes / UNIT_BYTES) * UNIT_BYTES
+    this.unitsPerFile = this.fileBytes / UNIT_BYTES
     this.#table = options.table
     this.#log = options.log
   }
@@ -65,22 +65,22 @@ export class QueueFiles {
         continue
       }
       const sizeBytes = this.#disk.statSync(`${path}/${name}`)!.sizeBytes
-      if (base % this.#fileBytes !== 0 || sizeBytes > this.#fileBytes) {
+      if (base % this.fileBytes !== 0 || sizeBytes > this.fileBytes) {
         throw new StoreRefused(
-          `${path}/${name} of ${sizeBytes} bytes does not fit mappedFileSizeConsumeQueue=${this.#fileBytes}: ` +
+          `${path}/${name} of ${sizeBytes} bytes does not fit mappedFileSizeConsumeQueue=${this.fileBytes}: ` +
             'set it to the size with which this store was written',
         )
       }
-      if (sizeBytes < this.#fileBytes) {
+      if (sizeBytes < this.fileBytes) {
         // Entries can be rebuilt from the log, so a crash that cut the file is no loss; zeros are absent entries.
         this.#log.warn('short consume queue file', { path: `${path}/${name}`, sizeBytes })
         const file = this.#disk.openSync(`${path}/${name}`, 'write')
-        file.truncateSync(this.#fileBytes)
+        file.truncateSync(this.fileBytes)
         file.closeSync()
         this.#unsynced.add(`${path}/${name}`)
       }
       const before = files[files.length - 1]
-      const number = base / this.#fileBytes
+      const number = base / this.fileBytes
       // A missing file in between: what comes before it is of no use to readers, the log may still fill it.
       if (before !== undefined && before + 1 !== number) {
         this.#log.warn('consume queue file missing', { path, after: before, before: number })
@@ -111,8 +111,8 @@ export class QueueFiles {
   /** How many entries a file holds: a binary search, since entries are written in order. */
   #endOf(queue: number, file: number): { count: number; lastPosition: number } {
     const handle = this.#handle(queue, file).file
-    if (this.#fileBytes <= SMALL_BYTES) {
-      const bytes = Buffer.alloc(this.#fileBytes)
+    if (this.fileBytes <= SMALL_BYTES) {
+      const bytes = Buffer.alloc(this.fileBytes)
       handle.readSync(bytes, 0)
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
       let count = 0
@@ -158,7 +158,7 @@ export class QueueFiles {
       const offset = queueOffset + done / UNIT_BYTES
       const file = Math.floor(offset / this.unitsPerFile)
       const within = (offset - file * this.unitsPerFile) * UNIT_BYTES
-      const count = Math.min(bytes.length - done, this.#fileBytes - within)
+      const count = Math.min(bytes.length - done, this.fileBytes - within)
       if (file > this.#table.lastFile[queue]! || file < this.#table.firstFile[queue]!) this.#create(queue, file, within)
       const handle = this.#handle(queue, file)
       handle.file.writeSync(bytes.subarray(done, done + count), within)
@@ -176,7 +176,7 @@ export class QueueFiles {
     if (isFirst && this.#disk.statSync(directory) === undefined) this.#disk.makeDirectorySync(directory)
     const path = this.#pathOf(queue, file)
     const created = this.#disk.openSync(path, 'write')
-    created.truncateSync(this.#fileBytes)
+    created.truncateSync(this.fileBytes)
     this.#keep(path, created)
     this.#unsynced.add(path)
     this.#unsyncedDirectories.add(directory)
@@ -205,7 +205,7 @@ export class QueueFiles {
     }
     if (table.lastFile[queue]! < keep) return
     const at = Math.max(0, queueOffset - keep * this.unitsPerFile) * UNIT_BYTES
-    const bytes = Buffer.alloc(this.#fileBytes - at)
+    const bytes = Buffer.alloc(this.fileBytes - at)
     const handle = this.#handle(queue, keep)
     handle.file.readSync(bytes, at)
     let end = bytes.length
@@ -215,16 +215,38 @@ export class QueueFiles {
     this.#unsynced.add(this.#pathOf(queue, keep))
   }
 
+  /** Takes the first file away from a queue that has more; removing it is the caller's, who then calls {@link retired}. */
+  retireFirst(queue: number): string {
+    const path = this.#pathOf(queue, this.#table.firstFile[queue]!)
+    this.#table.firstFile[queue]!++
+    this.#forget(path)
+    this.#unsyncedDirectories.add(this.#directoryOf(queue))
+    return path
+  }
+
+  /** A round of syncs may have opened it again in the meantime. */
+  retired(path: string): void {
+    this.#forget(path)
+  }
+
+  /** Removes the files of one queue. */
+  removeQueue(topic: string, queueId: number): void {
+    this.#removeBelow(`${this.#directory}/${topic}/${queueId}`, `${this.#directory}/${topic}`)
+  }
+
   /** Removes the files of a topic. */
   removeTopic(topic: string): void {
-    const directory = `${this.#directory}/${topic}`
+    this.#removeBelow(`${this.#directory}/${topic}`, this.#directory)
+  }
+
+  #removeBelow(directory: string, parent: string): void {
     for (const path of [...this.#open.keys()]) if (path.startsWith(`${directory}/`)) this.#forget(path)
     for (const path of [...this.#unsynced]) if (path.startsWith(`${directory}/`)) this.#unsynced.delete(path)
     for (const path of [...this.#unsyncedDirectories]) {
-      if (path.startsWith(`${directory}/`)) this.#unsyncedDirectories.delete(path)
+      if (path === directory || path.startsWith(`${directory}/`)) this.#unsyncedDirectories.delete(path)
     }
     this.#disk.removeTreeSync(directory)
-    if (this.#disk.statSync(this.#directory) !== undefined) this.#disk.syncDirectorySync(this.#directory)
+    if (this.#disk.statSync(parent) !== undefined) this.#disk.syncDirectorySync(parent)
   }
 
   /** Removes everything, when nothing of the log is left. */
@@ -296,7 +318,7 @@ export class QueueFiles {
   }
 
   #pathOf(queue: number, file: number): string {
-    return `${this.#directoryOf(queue)}/${fileNameOf(file * this.#fileBytes)}`
+    return `${this.#directoryOf(queue)}/${fileNameOf(file * this.fileBytes)}`
   }
 
   /** A file that was closed to make room, and may have been removed since. */

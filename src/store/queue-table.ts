@@ -98,6 +98,16 @@ export class QueueTable {
     return [...entry.queues.filter((queue) => queue >= 0), ...(entry.far?.values() ?? [])]
   }
 
+  /** Forgets one queue; its number is not given again. A topic without queues is forgotten too. */
+  deleteQueue(queue: number): void {
+    const entry = this.#topicOf[queue]!
+    const queueId = this.queueId[queue]!
+    this.#topicOf[queue] = undefined
+    if (queueId < NEAR) entry.queues[queueId] = -1
+    else entry.far?.delete(queueId)
+    if (this.queuesOf(entry).length === 0) this.#byName.delete(entry.name)
+  }
+
   /** Forgets a topic; its numbers are not given again. */
   delete(entry: TopicEntry): void {
     for (const queue of this.queuesOf(entry)) this.#topicOf[queue] = undefined

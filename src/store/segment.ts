@@ -72,6 +72,15 @@ export class Segment {
     this.#disk.removeSync(this.path)
   }
 
+  /** No longer part of the log: reads under way end, later ones fail. Calls back when nothing holds the file open. */
+  retire(done: () => void): void {
+    const handle = this.#handle
+    this.#handle = undefined
+    this.#removed = true
+    if (handle === undefined) done()
+    else handle.close(done)
+  }
+
   close(): void {
     const handle = this.#handle
     this.#handle = undefined

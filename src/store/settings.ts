@@ -1,4 +1,35 @@
-import { bool, bytes, int, millis, oneOf, type Settings, settings, text } from '../base/settings.ts'
+import {
+  bool,
+  bytes,
+  int,
+  millis,
+  oneOf,
+  type Setting,
+  type SettingOptions,
+  type Settings,
+  settings,
+  text,
+} from '../base/settings.ts'
+
+/** Hours of the day as Java takes them: `04`, or `04;16`. */
+function hours(fallback: string, about: string, options: SettingOptions): Setting<string> {
+  return {
+    ...text(fallback, about, options),
+    type: 'hours',
+    parse(word) {
+      const valid = word.split(';').every((hour) => /^\s*\d{1,2}\s*$/.test(hour) && Number(hour) < 24)
+      if (!valid) throw new Error('takes hours from 0 to 23, joined by semicolons')
+      return word
+    },
+  }
+}
+
+/** A share of the disk. Values that are out of range count as the nearest that is in it, as Java takes them. */
+function percent(fallback: number, about: string, min: number, max: number): Setting<number> {
+  const whole = int(fallback, about, { updatable: true })
+  const clamped = (text: string): number => Math.min(max, Math.max(min, whole.parse(text)))
+  return { ...whole, type: `% from ${min} to ${max}`, parse: clamped }
+}
 
 /** Keys of MessageStoreConfig that nothing here obeys: known, so that a file of Java's is not full of warnings. */
 const LATER = `
@@ -7,10 +38,7 @@ mappedFileSizeConsumeQueueExt mappedFileSizeTimerLog maxHashSlotNum maxIndexNum 
 messageIndexSafe mapperFileSizeBatchConsumeQueue commitIntervalCommitLog flushCommitLogTimed
 flushCommitLogLeastPages commitCommitLogLeastPages flushLeastPagesWhenWarmMapedFile
 flushCommitLogThoroughInterval commitCommitLogThoroughInterval flushConsumeQueueLeastPages
-transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable deleteWhen
-fileReservedTime diskMaxUsedSpaceRatio diskSpaceWarningLevelRatio diskSpaceCleanForciblyRatio
-cleanFileForciblyEnable cleanResourceInterval deleteCommitLogFilesInterval deleteConsumeQueueFilesInterval
-destroyMapedFileIntervalForcibly redeleteHangedFileInterval defaultQueryMaxNum maxMsgsNumBatch
+transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable defaultQueryMaxNum maxMsgsNumBatch
 maxConsumeQueueScan sampleCountThreshold enabledAppendPropCRC forceVerifyPropCRC flushDelayOffsetInterval
 enableScheduleAsyncDeliver timerWheelEnable timerPrecisionMs timerRollWindowSlot timerMaxDelaySec
 timerFlushIntervalMs timerGetMessageThreadNum timerPutMessageThreadNum timerInterceptDelayLevel
@@ -63,6 +91,22 @@ export const storeSettings = settings(
     maxFilterMessageSize: int(16_000, 'Bytes of consume queue entries (20 each) that one read examines.', { min: 20 }),
     messageDelayLevel: text('1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h', 'Delay levels, from 1.'),
     osPageCacheBusyTimeOutMills: millis(1_000, 'A write that takes longer makes sends answer SYSTEM_BUSY.'),
+    deleteWhen: hours('04', 'Hours of the day, joined by semicolons, in which expired segments are deleted.', {
+      updatable: true,
+    }),
+    fileReservedTime: int(72, 'Hours after which a segment that is full has expired.', { min: 0, updatable: true }),
+    diskMaxUsedSpaceRatio: percent(75, 'Above this use of the disk, expired segments are deleted at any hour.', 10, 95),
+    diskSpaceCleanForciblyRatio: percent(85, 'Above it, the oldest segments are deleted though not expired.', 30, 85),
+    diskSpaceWarningLevelRatio: percent(90, 'Above it, sends are refused; reads go on.', 35, 90),
+    cleanFileForciblyEnable: bool(true, 'Segments that have not expired may be deleted when the disk fills up.', {
+      updatable: true,
+    }),
+    deleteFileBatchMax: int(10, 'Segments deleted in one round at most.', { min: 1, updatable: true }),
+    cleanResourceInterval: millis(10_000, 'Pause between two rounds of deletion.', { min: 100 }),
+    deleteCommitLogFilesInterval: millis(100, 'Pause after each segment deleted.', { updatable: true }),
+    deleteConsumeQueueFilesInterval: millis(100, 'Pause after each consume queue file deleted.', { updatable: true }),
+    destroyMapedFileIntervalForcibly: millis(120_000, 'How long the deletion of a segment waits for reads under way.'),
+    redeleteHangedFileInterval: millis(120_000, 'A file that could not be deleted is tried again after this time.'),
     storeType: oneOf(['default', 'defaultRocksDB'], 'default', 'Only default, plain files, is served.'),
     enableDLegerCommitLog: bool(false, 'DLedger stores are not served: true is refused.'),
   },

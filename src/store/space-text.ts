@@ -1,10 +1,21 @@
 import type { FileSystemSpace } from '../base/disk.ts'
 
-/** Share of a file system in use as `df` counts it: of what is used and what an unprivileged process may still use. */
-export function usedRatio({ totalBytes, freeBytes, availableBytes }: FileSystemSpace): string {
-  if (totalBytes <= 0) return '-1.0'
+/**
+ * Use of a file system as `df` counts it, rounded up: of what is used and what an unprivileged process may still use.
+ *
+ * @returns -1 for a file system that tells no size
+ */
+export function usedPercent({ totalBytes, freeBytes, availableBytes }: FileSystemSpace): number {
+  if (totalBytes <= 0) return -1
   const used = totalBytes - freeBytes
-  const ratio = Math.ceil((100 * used) / (used + availableBytes)) / 100
+  return Math.ceil((100 * used) / (used + availableBytes))
+}
+
+/** The same as Java tells it, as a share. */
+export function usedRatio(space: FileSystemSpace): string {
+  const percent = usedPercent(space)
+  if (percent < 0) return '-1.0'
+  const ratio = percent / 100
   return Number.isInteger(ratio) ? `${ratio}.0` : String(ratio)
 }
 

@@ -4,14 +4,15 @@ export class WriteGate {
   closed = false
   /** Until a restart: what was synced and what was not is no longer known. */
   fatal: string | undefined
-  /** For now, until the cause is seen to be gone: of the log, and of the consume queues. */
+  /** For now, until the cause is seen to be gone: a disk that is full, the log, and the consume queues. */
+  pausedByDisk: string | undefined
   pausedByLog: string | undefined
   pausedByQueues: string | undefined
 
   get reason(): string | undefined {
     if (this.fatal !== undefined) return this.fatal
     if (this.closed) return 'the store is closed'
-    return this.pausedByLog ?? this.pausedByQueues
+    return this.pausedByDisk ?? this.pausedByLog ?? this.pausedByQueues
   }
 
   get isOpen(): boolean {
