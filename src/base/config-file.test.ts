@@ -217,6 +217,34 @@ describe('a crash in the middle of a save', () => {
   }
 })
 
+describe('a file that only its backup could give', () => {
+  for (const [what, damaged] of [
+    ['torn', '{"a'],
+    ['empty', ''],
+  ] as const) {
+    test(`(${what}) does not become the backup, wherever the first save after it is cut off`, () => {
+      for (let operation = 1; operation <= 6; operation++) {
+        const { disk } = machine(operation)
+        put(disk, path, damaged)
+        put(disk, bak, '"good"')
+        const crashing = downAt(disk, operation)
+        const file = new ConfigFile(crashing.disk, path, silentLog)
+        assert.equal(
+          file.loadAs((text) => JSON.parse(text) as string),
+          'good',
+        )
+        try {
+          file.save('"fresh"')
+        } catch (error) {
+          assert.match((error as Error).message, /down/)
+        }
+        const found = new ConfigFile(disk, path, silentLog).loadAs((text) => JSON.parse(text) as string)
+        assert.ok(found === 'good' || found === 'fresh', `at ${operation}: ${found}`)
+      }
+    })
+  }
+})
+
 describe('a later save', () => {
   test('syncs off the loop, and says when it is done', async () => {
     const { disk, scheduler } = machine()
@@ -299,6 +327,51 @@ describe('a later save', () => {
     file.saveLater('good')
     await scheduler.advance(20)
     assert.equal(load(disk), 'good')
+  })
+  test('that fails leaves no file open', async () => {
+    const { disk, scheduler } = machine()
+    let open = 0
+    const counting: Disk = Object.create(disk)
+    counting.openSync = (name, mode) => {
+      const file = disk.openSync(name, mode)
+      open++
+      return { ...file, closeSync: () => open-- }
+    }
+    for (const name of ['listSync', 'statSync', 'makeDirectorySync', 'renameSync', 'syncDirectorySync'] as const)
+      Object.assign(counting, { [name]: disk[name].bind(disk) })
+    const file = new ConfigFile(counting, path, silentLog)
+    for (const call of ['create', 'write', 'datasync'] as const) {
+      disk.fault = (which) => (which === call ? noRoom() : undefined)
+      for (let time = 0; time < 5; time++) {
+        file.saveLater('new')
+        await scheduler.advance(20)
+        assert.throws(() => file.save('newer'))
+      }
+      assert.equal(open, 0, call)
+    }
+  })
+  test('is not taken for done because a synchronous one came between and failed', async () => {
+    const { disk, scheduler } = machine()
+    const file = new ConfigFile(disk, path, silentLog)
+    const done: unknown[] = []
+    file.saveLater('first')
+    file.saveLater('second', (error) => done.push(error))
+    disk.fault = (call, name) => (call === 'create' && name.endsWith('.tmp') ? noRoom() : undefined)
+    assert.throws(() => file.save('third'), /no room/)
+    await scheduler.advance(20)
+    assert.deepEqual(done, [null])
+    assert.equal(load(disk), 'second')
+  })
+  test('tells each once, though one of them throws', async () => {
+    const { disk, scheduler } = machine()
+    const file = new ConfigFile(disk, path, silentLog)
+    let told = 0
+    file.saveLater('one', () => {
+      told++
+      throw new Error('of the listener')
+    })
+    await assert.rejects(scheduler.advance(20), /of the listener/)
+    assert.equal(told, 1)
   })
   test('leaves the old version or the new one when the machine goes down at any time', async () => {
     for (let seed = 1; seed <= 200; seed++) {

@@ -1,4 +1,4 @@
-import type { Disk, DiskError } from './disk.ts'
+import type { Disk, DiskError, DiskFile } from './disk.ts'
 import type { Log } from './log.ts'
 
 /**
@@ -13,8 +13,10 @@ export class ConfigFile {
   readonly #log: Log
   #pending: { text: string; saves: number; done: ((error: DiskError | null) => void)[] } | undefined
   #saving = false
-  /** Synchronous saves so far: one that began after a later save was asked for wins over it. */
+  /** Synchronous saves so far: one that was made after a later save was asked for wins over it. */
   #saves = 0
+  /** What stands in the file itself is of no use, and must not become the backup. */
+  #isSpoiled = false
 
   constructor(disk: Disk, path: string, log: Log) {
     this.#disk = disk
@@ -38,7 +40,8 @@ export class ConfigFile {
       if (text === undefined || text.trim() === '') continue
       try {
         const parsed = parse(text)
-        if (path !== this.path) this.#log.warn('config file read from its backup', { path })
+        this.#isSpoiled = path !== this.path
+        if (this.#isSpoiled) this.#log.warn('config file read from its backup', { path })
         return parsed
       } catch (cause) {
         this.#log.error('config file not understood', { path, cause })
@@ -58,7 +61,6 @@ export class ConfigFile {
 
   /** Durable when it returns. Two syncs on the calling turn: for changes that an answer depends on. */
   save(text: string): void {
-    this.#saves++
     this.#makeDirectory()
     const file = this.#disk.openSync(this.#temporary, 'write')
     try {
@@ -68,6 +70,7 @@ export class ConfigFile {
       file.closeSync()
     }
     this.#replace()
+    this.#saves++
   }
 
   /**
@@ -93,23 +96,30 @@ export class ConfigFile {
       this.#saveNext()
     }
     if (save.saves !== this.#saves) return finish(null) // a newer version is there already
+    // A name of its own: a synchronous save may come between.
+    const temporary = `${this.path}.new`
+    let file: DiskFile
     try {
       this.#makeDirectory()
-      // A name of its own: a synchronous save may come between.
-      const temporary = `${this.path}.new`
-      const file = this.#disk.openSync(temporary, 'write')
-      writeWhole(file, save.text)
-      file.datasync((error) => {
-        try {
-          file.closeSync()
-          if (error === null && save.saves === this.#saves) this.#replace(temporary)
-          finish(error)
-        } catch (cause) {
-          finish(cause as DiskError)
-        }
-      })
+      file = this.#disk.openSync(temporary, 'write')
     } catch (cause) {
-      finish(cause as DiskError)
+      return finish(cause as DiskError)
+    }
+    const synced = (error: DiskError | null): void => {
+      let failed = error
+      try {
+        file.closeSync()
+        if (error === null && save.saves === this.#saves) this.#replace(temporary)
+      } catch (cause) {
+        failed = cause as DiskError
+      }
+      finish(failed)
+    }
+    try {
+      writeWhole(file, save.text)
+      file.datasync(synced)
+    } catch (cause) {
+      synced(cause as DiskError)
     }
   }
 
@@ -119,9 +129,11 @@ export class ConfigFile {
 
   /** The new file, complete and synced, takes the place of the old one, which becomes `.bak`. */
   #replace(temporary: string = this.#temporary): void {
-    if (this.#disk.statSync(this.path) !== undefined) this.#disk.renameSync(this.path, `${this.path}.bak`)
+    const isBackup = !this.#isSpoiled && this.#disk.statSync(this.path) !== undefined
+    if (isBackup) this.#disk.renameSync(this.path, `${this.path}.bak`)
     this.#disk.renameSync(temporary, this.path)
     this.#disk.syncDirectorySync(directoryOf(this.path))
+    this.#isSpoiled = false
   }
 
   #makeDirectory(): void {
