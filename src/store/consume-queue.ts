@@ -145,6 +145,7 @@ export class ConsumeQueues {
     const before = this.#tails[queue]
     if (before !== undefined) {
       this.#write(before)
+      if (this.verifying) this.#mustBeStored(before)
       this.#live.splice(this.#live.indexOf(before), 1)
     }
     const tail = new QueueTail(queue, queueOffset)
@@ -280,8 +281,14 @@ export class ConsumeQueues {
     const tail = this.#tails[queue]
     if (tail === undefined) return
     this.#write(tail)
+    this.#mustBeStored(tail)
     this.#tails[queue] = undefined
     this.#live.splice(this.#live.indexOf(tail), 1)
+  }
+
+  /** Before it is forgotten: that another queue could be written says nothing about this one. */
+  #mustBeStored(tail: QueueTail): void {
+    if (tail.stored < tail.end) throw this.failure!
   }
 
   /** Forgets one queue and removes its files. */

@@ -161,3 +161,20 @@ test('a property that holds a zero byte is no torn record', async () => {
   assert.equal(after.store.maxOffset('orders', 0), 1)
   await after.close()
 })
+
+describe('a recovery', () => {
+  test('that cannot write an entry does not open a store without it', async () => {
+    const simulated = await openSimulatedStore({ flushDiskType: 'SYNC_FLUSH' })
+    const { store, scheduler, disk } = simulated
+    for (const topic of ['a', 'b', 'c']) store.append(draftOf({ topic }))
+    await scheduler.advance(2000)
+    disk.crash()
+    // Only the first queue cannot be written.
+    disk.fault = (call, path) => (call === 'write' && path.includes('/consumequeue/a/') ? ENOSPC : undefined)
+    await assert.rejects(simulated.reopen(), /ENOSPC/)
+    disk.fault = undefined
+    const again = await simulated.reopen()
+    for (const topic of ['a', 'b', 'c']) assert.equal(again.store.entries(topic, 0, 0, 9).length, 1)
+    await again.close()
+  })
+})
