@@ -78,7 +78,21 @@ describe('a new topic', () => {
     await broker.scheduler.advance(100)
     assert.equal(asked.length, 1)
     assert.equal(client.answer(held)?.code, ResponseCode.SUCCESS)
+    // Not each send a second of its own, until the registration is given up after 24.
+    const next = await client.begin(SendMessageV2, sendOf({ topic: 'fresh' }), 'second')
+    await broker.scheduler.advance(10)
+    assert.equal(client.answer(next)?.code, ResponseCode.SUCCESS)
     await broker.close()
+  })
+
+  test('a name server that does not answer does not hold up the end of the broker', async () => {
+    const { broker, asked } = await brokerWithSlowNameServer({ registerNameServerPeriod: '10000' })
+    await broker.scheduler.advance(10_500)
+    assert.equal(asked.length, 1, 'a registration is under way')
+    const started = broker.scheduler.monotonic()
+    await broker.close()
+    const tookMs = broker.scheduler.monotonic() - started
+    assert.ok(tookMs < 3_000, `${tookMs} ms`)
   })
 
   test('is told with what the broker allows, in a registration of few topics', async () => {

@@ -1,11 +1,13 @@
 import type { Scheduler, Timer } from '../base/scheduler.ts'
 
-/** A name server that does not answer holds nobody up for longer. */
+/** A name server that does not answer holds nobody up for longer, counted from when it was told. */
 const LONGEST_WAIT_MS = 1_000
 
 interface Announcement {
   /** Registrations under way that carry the topic. */
   running: number
+  /** Monotonic ms after which nobody waits for them. */
+  deadline: number
   waiting: Set<() => void>
 }
 
@@ -30,9 +32,13 @@ export class Announcements {
   }
 
   begun(topic: string): void {
+    const deadline = this.#scheduler.monotonic() + LONGEST_WAIT_MS
     const announcement = this.#topics.get(topic)
-    if (announcement === undefined) this.#topics.set(topic, { running: 1, waiting: new Set() })
-    else announcement.running++
+    if (announcement === undefined) this.#topics.set(topic, { running: 1, deadline, waiting: new Set() })
+    else {
+      announcement.running++
+      announcement.deadline = deadline
+    }
   }
 
   /** Name servers know the topic, or could not be told. */
@@ -43,16 +49,18 @@ export class Announcements {
     for (const done of announcement.waiting) done()
   }
 
-  /** Resolves when all of them are told, or after a second. */
+  /** Resolves when all of them are told, or a second after that began. */
   async all(topics: readonly string[]): Promise<void> {
     await Promise.all(topics.map((topic) => new Promise<void>((resolve) => this.when(topic, resolve))))
   }
 
-  /** Calls back once, when the topic is told, or after a second. */
+  /** Calls back once, when the topic is told, or a second after that began. */
   when(topic: string, done: () => void): void {
     const announcement = this.#topics.get(topic)
     if (announcement === undefined) return done()
     const { waiting } = announcement
+    const leftMs = announcement.deadline - this.#scheduler.monotonic()
+    if (leftMs <= 0) return done()
     let timer: Timer | undefined
     const finish = (): void => {
       waiting.delete(finish)
@@ -60,6 +68,6 @@ export class Announcements {
       done()
     }
     waiting.add(finish)
-    timer = this.#scheduler.after(LONGEST_WAIT_MS, finish)
+    timer = this.#scheduler.after(leftMs, finish)
   }
 }

@@ -34,6 +34,8 @@ export interface RegistrationOptions {
   splitSize: number
 }
 
+/** How long a broker that stops waits for a name server. */
+const FAREWELL_MS = 1_000
 /** A registration's body stays well below the largest frame. */
 const MAX_BODY_BYTES = 12 * 1024 * 1024
 
@@ -90,13 +92,18 @@ export class Registration {
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return
     this.#stop.abort()
-    await this.#running
-    const { brokerName, clusterName, brokerId, brokerAddr } = this.#options.identity
+    const { identity, nameServers, client, scheduler, log } = this.#options
+    const { brokerName, clusterName, brokerId, brokerAddr } = identity
+    const header = { brokerName, brokerAddr, clusterName, brokerId }
+    // A registration under way comes first, unless its name server does not answer.
+    const patience = new AbortController()
+    await Promise.race([this.#running, scheduler.sleep(FAREWELL_MS, patience.signal).catch(() => {})])
+    patience.abort()
     await Promise.all(
-      this.#options.nameServers.map((address) =>
-        this.#options.client
-          .request(address, UnregisterBroker, { brokerName, brokerAddr, clusterName, brokerId }, { timeoutMs: 1_000 })
-          .catch((cause: unknown) => this.#options.log.debug('not unregistered', { address, cause })),
+      nameServers.map((address) =>
+        client
+          .request(address, UnregisterBroker, header, { timeoutMs: FAREWELL_MS })
+          .catch((cause: unknown) => log.debug('not unregistered', { address, cause })),
       ),
     )
   }
@@ -125,7 +132,9 @@ export class Registration {
     const bodies = this.#bodies(topics)
     await Promise.all(
       this.#options.nameServers.map(async (address) => {
-        for (const body of bodies) if (!(await this.#registerAt(address, body))) return
+        for (const body of bodies) {
+          if (this.#stop.signal.aborted || !(await this.#registerAt(address, body))) return
+        }
       }),
     )
   }

@@ -72,6 +72,18 @@ describe('a broker', () => {
     await machine.pass(running.close())
   })
 
+  test('with port 0 takes one whose fast port is free as well', async () => {
+    const machine = new Machine()
+    const host = '0.0.0.0'
+    const probe = await machine.transport.listen({ host, port: 0 }, (wire) => wire.destroy())
+    await probe.close()
+    // The transport hands out ports in turn: the fast port beside the next one is taken.
+    await machine.transport.listen({ host, port: probe.address.port - 1 }, (wire) => wire.destroy())
+    const running = await machine.start({ listenPort: '0' })
+    assert.equal(running.address.port, probe.address.port + 2)
+    await machine.pass(running.close())
+  })
+
   test('answers what is under way before it stops, and serves nobody after', async () => {
     const broker = await startSimulatedBroker({ flushDiskType: 'SYNC_FLUSH' })
     const client = await broker.connect()

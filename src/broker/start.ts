@@ -90,7 +90,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   refuseReplica(settings)
   const advertisedHost = advertised(settings)
   // Every record names it, so it must be known before the store is opened.
-  const port = settings.listenPort === 0 ? await freePort(transport, settings.bindAddress) : settings.listenPort
+  const { listenPort, bindAddress, fastListenEnable } = settings
+  const port = listenPort === 0 ? await freePort(transport, bindAddress, fastListenEnable) : listenPort
   const storeHost = { address: addressBytes(advertisedHost) ?? Uint8Array.of(127, 0, 0, 1), port }
 
   const root = settings.storePathRootDir
@@ -103,6 +104,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   opened.defer(() => groups.close())
   const offsets = new OffsetTable(tables)
   opened.defer(() => offsets.close())
+  const limited = offsets.limit((topic, queueId) => store.maxOffset(topic, queueId))
+  if (limited > 0) log.warn('offsets of groups were behind the end of their queues, and are taken back', { limited })
   const announcements = new Announcements(scheduler)
   const stats = new Stats(scheduler)
   opened.defer(() => stats.close())
@@ -181,9 +184,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     maxQueuedBytes: settings.maxQueuedBytesPerConnection,
   }
   const maxInFlight = settings.sendThreadPoolQueueCapacity
-  const serve = async (routed: Route[], listenPort: number, role: string): Promise<Served> => {
+  const serve = async (routed: Route[], ownPort: number, role: string): Promise<Served> => {
     const router = new Router(routed, { log, probes, scheduler, role, maxInFlight })
-    const address = { host: settings.bindAddress, port: listenPort }
+    const address = { host: bindAddress, port: ownPort }
     const onClose = (connection: Connection): void => broker.connectionLost(connection)
     const server = await listen({ transport, address, router, scheduler, log, probes, role, limits, onClose })
     return { server: opened.use(server), router }
@@ -191,7 +194,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const main = await serve(routes(broker), port, 'broker')
   broker.readInFlight = () => main.router.inFlight
   const servers = [main.server]
-  if (settings.fastListenEnable && port > -FAST_PORT_OFFSET) {
+  if (fastListenEnable && port > -FAST_PORT_OFFSET) {
     servers.push((await serve(fastRoutes(broker), port + FAST_PORT_OFFSET, 'broker-fast')).server)
   }
   // Those who wait are answered first, then all ports close together: whoever asks again is not served any more.
@@ -234,11 +237,26 @@ function refuseReplica({ brokerRole, brokerId }: BrokerSettings): void {
     throw new SettingsError(`brokerId=${brokerId}: only masters, with id 0, are served by this version`)
 }
 
+/** How often a port is looked for whose fast port is free as well. */
+const PORT_TRIES = 20
+
 /** A port that nobody listens on now, with the fast port beside it. */
-async function freePort(transport: Transport, host: string): Promise<number> {
-  const listener = await transport.listen({ host, port: 0 }, (wire) => wire.destroy())
-  await listener.close()
-  return listener.address.port
+async function freePort(transport: Transport, host: string, withFast: boolean): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const listener = await transport.listen({ host, port: 0 }, (wire) => wire.destroy())
+    const { port } = listener.address
+    try {
+      if (withFast) {
+        const fast = await transport.listen({ host, port: port + FAST_PORT_OFFSET }, (wire) => wire.destroy())
+        await fast.close()
+      }
+      return port
+    } catch (error) {
+      if (tries === PORT_TRIES) throw error
+    } finally {
+      await listener.close()
+    }
+  }
 }
 
 /** What clients are told: as set, or where it listens, or the first address of this machine. */
