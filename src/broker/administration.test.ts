@@ -6,12 +6,14 @@ import * as client from '../protocol/commands/client.ts'
 import * as group from '../protocol/commands/group.ts'
 import { RegisterBroker } from '../protocol/commands/nameserver.ts'
 import * as offset from '../protocol/commands/offset.ts'
+import { SendMessageV2 } from '../protocol/commands/send.ts'
 import * as topic from '../protocol/commands/topic.ts'
 import { parseJavaObject } from '../protocol/java-json.ts'
 import { answer, Router } from '../remoting/router.ts'
 import { listen } from '../remoting/server.ts'
 import { draftOf } from '../store/simulated-store.ts'
 import { type Received, type SimulatedBroker, type SimulatedClient, startSimulatedBroker } from './simulated-broker.ts'
+import { sendOf } from './simulated-requests.ts'
 
 type Json = Record<string, never>
 
@@ -352,6 +354,7 @@ describe('offsets', () => {
     const admin = await broker.connect()
     await createTopic(admin, 'orders')
     await admin.askLoosely(group.UpdateAndCreateSubscriptionGroup, {}, '{"groupName":"g"}')
+    for (let sent = 0; sent < 12; sent++) await admin.ask(SendMessageV2, sendOf({ queueId: 1 }), 'x')
     const commit = (commitOffset: number): Promise<void> =>
       admin.tell(offset.UpdateConsumerOffset, { consumerGroup: 'g', topic: 'orders', queueId: 1, commitOffset })
     await commit(7)
@@ -370,5 +373,21 @@ describe('offsets', () => {
     const restarted = await crashed.reopen()
     assert.equal(await query(restarted), '11')
     await restarted.close()
+  })
+
+  test('of a group that consumed what a power failure took are taken back to the end of the queue', async () => {
+    const broker = await startSimulatedBroker({ flushIntervalCommitLog: '60000' })
+    const client = await broker.connect()
+    await client.ask(SendMessageV2, sendOf({ queueId: 1 }), 'synced')
+    broker.broker.offsets.commit('g', 'orders', 1, 1)
+    await broker.scheduler.advance(61_000)
+    for (let sent = 0; sent < 9; sent++) await client.ask(SendMessageV2, sendOf({ queueId: 1 }), 'lost')
+    broker.broker.offsets.commit('g', 'orders', 1, 10)
+    await broker.scheduler.advance(6_000)
+    const crashed = await broker.crash()
+    const { offsets, store } = crashed.broker
+    assert.ok(store.maxOffset('orders', 1) < 10, 'the power failure took messages')
+    assert.equal(offsets.get('g', 'orders', 1), store.maxOffset('orders', 1))
+    await crashed.close()
   })
 })

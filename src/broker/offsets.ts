@@ -77,6 +77,30 @@ export class OffsetTable {
     if (set(this.#pulled, group, topic, queueId, offset)) this.#dirty = true
   }
 
+  /**
+   * Takes back what lies behind the end of a queue: after a loss of power the end of the log may be gone, and a group
+   * that stood behind it would miss the messages that come in its place.
+   *
+   * @returns how many were taken back
+   */
+  limit(maxOffset: (topic: string, queueId: number) => number): number {
+    let limited = 0
+    for (const table of [this.#committed, this.#pulled]) {
+      for (const [group, { topics }] of table) {
+        for (const [topic, queues] of topics) {
+          for (const [queueId, offset] of queues.entries()) {
+            const max = maxOffset(topic, queueId)
+            if (offset <= max) continue
+            set(table, group, topic, queueId, max)
+            limited++
+          }
+        }
+      }
+    }
+    if (limited > 0) this.#dirty = true
+    return limited
+  }
+
   topicsOf(group: string): string[] {
     return [...(this.#committed.get(group)?.topics.keys() ?? [])]
   }

@@ -36,6 +36,8 @@ export class CrashingDisk implements Disk {
   isDown = false
   /** What was hit, for the history. */
   events: string[] = []
+  /** Called when a sync fails while the machine stays up: from now on what is on the device is not known. */
+  onSyncFailed: () => void = () => {}
   readonly #random: Random
 
   constructor(inner: SimulatedDisk, plan: FaultPlan, random: Random) {
@@ -204,6 +206,7 @@ class CrashingFile implements DiskFile {
       } catch (error) {
         failed = this.#disk.plan.ignoreFailedSync === true ? null : (error as DiskError)
         this.#disk.events.push(`datasync failed ${this.path}`)
+        this.#disk.onSyncFailed()
       }
       this.#disk.inner.fault = undefined
       done(failed)
