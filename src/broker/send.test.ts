@@ -4,6 +4,7 @@ import { SeededRandom } from '../base/random.ts'
 import { SimulatedDisk } from '../base/simulated-disk.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import { encodeBatch } from '../protocol/batch.ts'
+import { HeartBeat } from '../protocol/commands/client.ts'
 import { PullMessage } from '../protocol/commands/pull.ts'
 import { SendBatchMessage, SendMessage, SendMessageV2 } from '../protocol/commands/send.ts'
 import { UpdateAndCreateTopic } from '../protocol/commands/topic.ts'
@@ -273,6 +274,25 @@ describe('an answer waits', () => {
     await broker.scheduler.advance(50)
     assert.ok(asked.every((opaque) => answered(client, opaque) === ResponseCode.SUCCESS))
     assert.ok(writes < 30, `${writes} writes for 100 topics`)
+    await broker.close()
+  })
+})
+
+describe('sends beyond the most that may be in work', () => {
+  test('are refused, and nobody else is: what they wait for must not put consumers out', async () => {
+    const broker = await startSimulatedBroker({ flushDiskType: 'SYNC_FLUSH', sendThreadPoolQueueCapacity: '2' })
+    const client = await broker.connect()
+    await client.ask(SendMessageV2, sendOf(), 'the topic is there')
+    const sends: number[] = []
+    for (const body of ['1', '2', '3']) sends.push(await client.begin(SendMessageV2, sendOf(), body))
+    const heartbeat = await client.begin(HeartBeat, {}, '{"clientID":"c"}')
+    const pull = await client.begin(PullMessage, pullOf())
+    const [first, second, third] = sends.map((each) => client.answer(each))
+    assert.deepEqual([first, second], [undefined, undefined], 'the disk is not done yet')
+    assert.equal(third?.code, ResponseCode.SYSTEM_BUSY)
+    assert.match(third?.remark ?? '', /^\[OVERLOAD\]/)
+    assert.equal(client.answer(heartbeat)?.code, ResponseCode.SUCCESS)
+    assert.equal(client.answer(pull)?.code, ResponseCode.SUCCESS)
     await broker.close()
   })
 })

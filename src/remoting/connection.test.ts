@@ -313,6 +313,25 @@ describe('back-pressure', () => {
     assert.equal(peer.answers.length, 100)
   })
 
+  test('requests that came in one piece are not all worked on for a peer that reads no answers', async () => {
+    const h = await house({ limits: { ...limits, busyBytes: 100_000 } })
+    const peer = await h.raw()
+    peer.wire.pause()
+    const frames = Array.from({ length: 100 }, (_, at) => echoFrame(at + 1, 'x'.repeat(17_000)))
+    peer.wire.write(Buffer.concat(frames))
+    await h.scheduler.settle()
+    assert.equal(h.seen.length, 6, 'until the answers fill what may be queued')
+    peer.wire.resume()
+    await h.scheduler.settle()
+    assert.deepEqual(
+      peer.answers.map(({ code }) => code),
+      [...new Array<number>(6).fill(0), ...new Array<number>(94).fill(2)],
+    )
+    peer.wire.write(echoFrame(200))
+    await h.scheduler.settle()
+    assert.equal(h.seen.length, 7)
+  })
+
   test('other connections go on meanwhile', async () => {
     const h = await house({ limits })
     const peer = await h.raw()

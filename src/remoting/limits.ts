@@ -6,6 +6,8 @@ export interface RemotingLimits {
   maxInFlightPerConnection: number
   /** The same over all connections that share a router. */
   maxInFlight: number
+  /** Bytes accepted for a peer and not written, above which its requests are answered SYSTEM_BUSY. */
+  busyBytes: number
   /** Bytes accepted for a peer and not written, above which a server reads nothing more from it. */
   highWaterBytes: number
   /** The same, above which a server closes the connection, and a client asks for nothing more. */
@@ -20,6 +22,7 @@ export const defaultLimits: RemotingLimits = {
   maxFrameBytes: 16_777_216,
   maxInFlightPerConnection: 10_000,
   maxInFlight: 50_000,
+  busyBytes: 33_554_432,
   highWaterBytes: 4_194_304,
   maxQueuedBytes: 134_217_728,
   idleMs: 120_000,

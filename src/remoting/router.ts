@@ -120,7 +120,7 @@ export interface RouterOptions {
   scheduler: Scheduler
   /** Role that answers; a label of the probes. */
   role?: string
-  /** Requests in work, over all connections, beyond which SYSTEM_BUSY is answered. */
+  /** Requests of one code in work, over all connections, beyond which SYSTEM_BUSY is answered. */
   maxInFlight?: number
 }
 
@@ -196,11 +196,7 @@ export class Router {
     }
     const { probe } = route
     probe.requests++
-    const { maxInFlight, maxInFlightPerConnection } = connection.limits
-    const total = this.#probe.inFlight
-    if (connection.inFlight >= maxInFlightPerConnection || total >= this.#maxInFlight || total >= maxInFlight) {
-      return this.#refuseBusy(connection, frame, probe)
-    }
+    if (this.#isBusy(connection, probe)) return this.#refuseBusy(connection, frame, probe)
     const started = (probe.requests & route.timedMask) === 0 ? connection.lastActive : NOT_TIMED
     const reply = new RequestReply(this, connection, frame, route, started)
     connection.inFlight++
@@ -212,6 +208,16 @@ export class Router {
       reply.failWith(error)
     }
     reply.frame = undefined
+  }
+
+  #isBusy(connection: Connection, { inFlight }: CodeProbe): boolean {
+    const { maxInFlight, maxInFlightPerConnection, busyBytes } = connection.limits
+    return (
+      connection.inFlight >= maxInFlightPerConnection ||
+      inFlight >= this.#maxInFlight ||
+      this.#probe.inFlight >= maxInFlight ||
+      connection.queuedBytes > busyBytes
+    )
   }
 
   #refuseBusy(connection: Connection, frame: Frame, probe: CodeProbe): void {
