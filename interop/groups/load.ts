@@ -40,10 +40,9 @@ export class Load {
       if (this.#ended !== undefined) throw new Error(`the load ended: ${this.#ended.error}`)
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) {
-        const { facts } = await this.stop()
-        throw new Error(
-          `${wanted - this.#acknowledged} of ${more} acknowledgements did not come in ${timeoutMs} ms: ${JSON.stringify(facts)}`,
-        )
+        const missing = wanted - this.#acknowledged
+        const told = await Promise.race([this.stop().then(({ facts }) => JSON.stringify(facts)), afterAWhile()])
+        throw new Error(`${missing} of ${more} acknowledgements did not come in ${timeoutMs} ms: ${told}`)
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs)
@@ -61,6 +60,10 @@ export class Load {
     if (!facts.ok) throw new Error(`${this.#driver.name} load: ${facts.error}`)
     return { facts, fates: new Fates(readLines(this.#file)) }
   }
+}
+
+function afterAWhile(): Promise<string> {
+  return new Promise((resolve) => setTimeout(resolve, 10_000, 'and the load does not stop'))
 }
 
 /** What the client was told of each message that it sent. */

@@ -119,7 +119,7 @@ final class Loads {
    */
   static void watch(Args args, Map<String, Object> facts) throws Exception {
     AtomicBoolean running = start(args);
-    Inbox inbox = new Inbox();
+    Inbox inbox = new Inbox(false);
     DefaultMQPushConsumer consumer = inbox.open(args, args.text("group"), args.text("topic"), "*");
     while (running.get()) {
       Main.say("PROGRESS " + args.id + " " + inbox.distinct());
@@ -149,7 +149,7 @@ final class Loads {
     DefaultMQProducer producer = Clients.producer(args);
     DefaultMQPullConsumer consumer = Clients.pull(args, args.fresh("Stored"));
     consumer.start();
-    Inbox inbox = new Inbox();
+    Inbox inbox = new Inbox(false);
     Map<String, Object> ends = new java.util.TreeMap<>();
     try (BufferedWriter out = Files.newBufferedWriter(Path.of(args.text("file")))) {
       for (MessageQueue queue : new TreeSet<>(consumer.fetchSubscribeMessageQueues(args.text("topic")))) {

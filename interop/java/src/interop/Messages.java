@@ -66,8 +66,19 @@ final class Inbox {
   final AtomicInteger arrived = new AtomicInteger();
   final AtomicInteger corrupt = new AtomicInteger();
   final AtomicLong sum = new AtomicLong();
+  /** Empty where `keepsMessages` is false. */
   final Map<Integer, MessageExt> first = new ConcurrentHashMap<>();
   volatile String firstCorrupt = "";
+  private final boolean keepsMessages;
+
+  Inbox() {
+    this(true);
+  }
+
+  /** Of a load there is no telling how many messages it sends, and the heap is small. */
+  Inbox(boolean keepsMessages) {
+    this.keepsMessages = keepsMessages;
+  }
 
   void add(MessageExt message) {
     byte[] sha = Messages.sha(message.getBody());
@@ -79,7 +90,7 @@ final class Inbox {
     int n = number == null ? -1 : Integer.parseInt(number);
     long part = ByteBuffer.wrap(sha).getLong();
     if (seen.computeIfAbsent(n, (key) -> new AtomicInteger()).incrementAndGet() == 1) {
-      first.put(n, message);
+      if (keepsMessages) first.put(n, message);
       for (long before = sum.get(); !sum.compareAndSet(before, before ^ part); before = sum.get()) { }
     }
     arrived.incrementAndGet();
