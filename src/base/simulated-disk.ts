@@ -176,8 +176,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Another disk with what this one would hold after a loss of power now; this one goes on. */
-  imageAfterCrash(random: Random): SimulatedDisk {
-    const image = new SimulatedDisk(random, this.#options)
+  imageAfterCrash(random: Random, scheduler: Scheduler = this.#scheduler): SimulatedDisk {
+    const image = new SimulatedDisk(random, { ...this.#options, scheduler })
     const entries = copyEntries(this.#durable)
     for (const change of this.#changes.slice(0, random.below(this.#changes.length + 1))) change.apply(entries)
     image.#entries = copyNodes(entries, (node) => {
@@ -190,8 +190,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Another disk with what programs see on this one, all of it on the device. */
-  image(random: Random): SimulatedDisk {
-    const image = new SimulatedDisk(random, this.#options)
+  image(random: Random, scheduler: Scheduler = this.#scheduler): SimulatedDisk {
+    const image = new SimulatedDisk(random, { ...this.#options, scheduler })
     image.#entries = copyNodes(this.#entries, (node) => node.copy(true))
     image.#durable = copyEntries(image.#entries)
     return image

@@ -1,4 +1,5 @@
 import { encodeProperties } from '../../src/protocol/properties.ts'
+import type { MessageDraft } from '../../src/store/message-draft.ts'
 
 /** A message whose every byte follows from its number, so that whoever receives it can tell whether it is whole. */
 export interface ModelMessage {
@@ -27,4 +28,22 @@ function bodyOf(id: number): Buffer {
   const mixed = Math.imul(id, 0x9e3779b1) >>> 0
   const sizeBytes = mixed % 10 === 0 ? 1 + (mixed % 6_007) : 1 + (mixed % 300)
   return Buffer.alloc(sizeBytes, `${id}:${mixed.toString(36)};`)
+}
+
+/** The same as a draft for the store. */
+export function draftOfModel(id: number, topic: string, queueId: number): MessageDraft {
+  const { body, properties } = modelMessage(id)
+  return {
+    topic,
+    queueId,
+    flag: 0,
+    sysFlag: 0,
+    bornTimestamp: 1,
+    bornHost: { address: Uint8Array.of(10, 0, 0, 1), port: 50_000 },
+    reconsumeTimes: 0,
+    preparedTransactionOffset: 0,
+    properties,
+    body,
+    batch: false,
+  }
 }
