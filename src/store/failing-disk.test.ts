@@ -162,6 +162,24 @@ test('a property that holds a zero byte is no torn record', async () => {
   await after.close()
 })
 
+test('a record whose last bytes never came is torn, wherever sectors begin', async () => {
+  const simulated = await openSimulatedStore({ flushDiskType: 'SYNC_FLUSH' })
+  const { store, scheduler, disk } = simulated
+  waitOn(store.durable, store.append(draftOf({ properties: 'ID\u0001107\u0002' })).endPosition)
+  const { position, sizeBytes } = store.append(draftOf({ properties: 'ID\u0001108\u0002' }))
+  const cut = position + sizeBytes - 3
+  await scheduler.advance(100)
+  // The kernel took all but three bytes of it, and they were synced before the rest was written.
+  const log = disk.openSync('/store/commitlog/00000000000000000000', 'write')
+  log.writeSync(Buffer.alloc(3), cut)
+  log.datasyncSync()
+  log.closeSync()
+  const after = await simulated.crash()
+  assert.equal(after.store.maxOffset('orders', 0), 1)
+  assert.equal(after.store.positions.written, position)
+  await after.close()
+})
+
 describe('a recovery', () => {
   test('that cannot write an entry does not open a store without it', async () => {
     const simulated = await openSimulatedStore({ flushDiskType: 'SYNC_FLUSH' })

@@ -74,15 +74,15 @@ export class LogScanner {
   }
 
   #isTorn(segment: Segment, size: number): boolean {
-    if (!this.anySectorTorn) {
-      const { start, end } = propertiesRange(this.bytes, this.at)
-      if (start === end || this.bytes[this.at + size - 1] !== 0) return false
+    const properties = propertiesRange(this.bytes, this.at)
+    // A write that ended early, and nothing came after it.
+    if (properties.start < properties.end && this.bytes[this.at + size - 1] === 0) {
       const behind = Buffer.alloc(BLANK_BYTES)
       segment.readSync(behind.subarray(0, Math.min(BLANK_BYTES, segment.end - this.#next - size)), this.#next + size)
-      return behind.equals(Buffer.alloc(BLANK_BYTES))
+      if (behind.equals(Buffer.alloc(BLANK_BYTES))) return true
     }
+    if (!this.anySectorTorn) return false
     const topic = topicRange(this.bytes, this.at)
-    const properties = propertiesRange(this.bytes, this.at)
     const fileByte = this.#next - segment.base - this.at
     const zeros = Buffer.alloc(SECTOR_BYTES)
     // A sector that was lost is zero as far as the record reaches into it; a zero byte alone is somebody's property.
