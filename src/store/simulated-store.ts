@@ -6,7 +6,7 @@ import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import type { MessageDraft } from './message-draft.ts'
 import type { MessageStore, StoreOptions } from './message-store.ts'
 import { openStore } from './open-store.ts'
-import { storeSettings } from './settings.ts'
+import { type StoreSettings, storeSettings } from './settings.ts'
 
 /** A store in memory with its time and disk, for the tests of whoever stands on a store. */
 export interface SimulatedStore {
@@ -14,6 +14,8 @@ export interface SimulatedStore {
   disk: SimulatedDisk
   scheduler: SimulatedScheduler
   probes: Probes
+  /** As the store reads them; what may change while it runs may be changed here. */
+  settings: StoreSettings
   /** Closes while time goes on. */
   close(): Promise<void>
   /** The machine loses power, and the store is opened again on what the device holds. */
@@ -33,10 +35,13 @@ export async function openSimulatedStore(
     storePathRootDir: '/store',
     mappedFileSizeCommitLog: '1048576',
     mappedFileSizeConsumeQueue: '6000',
+    maxHashSlotNum: '5000',
+    maxIndexNum: '20000',
     ...settings,
   }
+  const parsed = storeSettings.parse(wanted).settings
   const store = await openStore({
-    settings: storeSettings.parse(wanted).settings,
+    settings: parsed,
     random: new SeededRandom(2),
     log: memoryLog(),
     probes,
@@ -54,6 +59,7 @@ export async function openSimulatedStore(
     disk,
     scheduler,
     probes,
+    settings: parsed,
     async close() {
       let isClosed = false
       const closing = store.close().finally(() => {
