@@ -17,6 +17,8 @@ import {
   unitTagsHigh,
   unitTagsLow,
 } from './queue-unit.ts'
+import { ReadGate } from './read-gate.ts'
+import type { Segment } from './segment.ts'
 import type { WarmLimit } from './warm-limit.ts'
 
 /** Neighbouring records are read together when not more than this lies between them: as dear as one more call. */
@@ -25,6 +27,8 @@ const GAP_BYTES = 16_384
 const SPAN_BYTES = 131_072
 /** Entries fetched from the consume queue in one step when no filter makes more of them likely to be needed. */
 const STEP_UNITS = 64
+/** Reads from far back on their way at once. */
+const COLD_READS = 16
 
 export interface ReadLimits {
   memoryBytes: number
@@ -60,6 +64,7 @@ export interface ReaderParts {
 /** Answers reads: from memory as views, from warm files by merged reads, from far back without holding up the loop. */
 export class MessageReader {
   readonly #parts: ReaderParts
+  readonly #coldReads = new ReadGate(COLD_READS)
 
   constructor(parts: ReaderParts) {
     this.#parts = parts
@@ -72,7 +77,7 @@ export class MessageReader {
     const max = queue < 0 ? 0 : table.max[queue]!
     const outside = statusOutside(queue, request.offset, min, max)
     if (outside === undefined) {
-      new Reading(this.#parts, request, queue, min, max, done).run()
+      new Reading(this.#parts, this.#coldReads, request, queue, min, max, done).run()
       return
     }
     probe.missed++
@@ -100,6 +105,7 @@ function emptyResult(status: GetStatus, nextOffset: number, minOffset: number, m
 /** One read on its way: choose entries, fetch their records, look at them, and again until enough or at the end. */
 class Reading {
   readonly #parts: ReaderParts
+  readonly #coldReads: ReadGate
   readonly #request: ReadRequest
   readonly #queue: number
   readonly #done: (result: ReadResult) => void
@@ -123,6 +129,7 @@ class Reading {
 
   constructor(
     parts: ReaderParts,
+    coldReads: ReadGate,
     request: ReadRequest,
     queue: number,
     min: number,
@@ -130,6 +137,7 @@ class Reading {
     done: (result: ReadResult) => void,
   ) {
     this.#parts = parts
+    this.#coldReads = coldReads
     this.#request = request
     this.#queue = queue
     this.#done = done
@@ -256,18 +264,14 @@ class Reading {
         continue
       }
       const length = this.#positions[last]! + this.#sizes[last]! - position
+      if (commitLog.appended - position > warmLimit.bytes) {
+        this.#parts.probe.coldReads++
+        this.#coldReads.enter(() => this.#fetchLater(segment, position, length, last))
+        return false
+      }
       const bytes = Buffer.allocUnsafe(length)
       const started = scheduler.monotonic()
       try {
-        if (commitLog.appended - position > warmLimit.bytes) {
-          this.#parts.probe.coldReads++
-          segment.read(bytes, position, (error, count) => {
-            if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
-            else this.#failed(error)
-            this.#goOn()
-          })
-          return false
-        }
         const count = segment.readSync(bytes, position)
         warmLimit.measured(scheduler.monotonic() - started, commitLog.appended - position)
         this.#takeSpan(bytes.subarray(0, count), last)
@@ -276,6 +280,22 @@ class Reading {
       }
     }
     return true
+  }
+
+  /** Off the loop, which goes on; then this read does. */
+  #fetchLater(segment: Segment, position: number, length: number, last: number): void {
+    const bytes = Buffer.allocUnsafe(length)
+    const done = (error: DiskError | null, count: number): void => {
+      this.#coldReads.leave()
+      if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
+      else this.#failed(error)
+      this.#goOn()
+    }
+    try {
+      segment.read(bytes, position, done)
+    } catch (error) {
+      done(error as DiskError, 0)
+    }
   }
 
   /** Index of the last chosen record that one read can bring together with the one at `first`. */
