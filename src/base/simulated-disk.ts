@@ -59,10 +59,14 @@ class FileNode {
     }
   }
 
-  /** What a failed sync leaves: the pages are clean for the kernel, and were never written, nor will be. */
+  /**
+   * What a failed sync leaves: the pages are clean for the kernel, and were never written, nor will be. Lengths are the
+   * journal's, and wait for another sync.
+   */
   dropVolatile(): void {
-    this.#synced += this.volatile.length
-    this.volatile = []
+    const lengths = this.volatile.filter(({ kind }) => kind === 'length')
+    this.#synced += this.volatile.length - lengths.length
+    this.volatile = lengths
   }
 
   #setDurableSize(sizeBytes: number): void {

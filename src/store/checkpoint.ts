@@ -58,6 +58,7 @@ export class Checkpoint {
   #timer: Timer | undefined
   #writing = false
   #again = false
+  #frozen = false
 
   constructor(disk: Disk, path: string, scheduler: Scheduler) {
     this.#disk = disk
@@ -89,15 +90,22 @@ export class Checkpoint {
     }
   }
 
+  /** Nothing more is written: what stands there must be acted on by the next start. */
+  freeze(): void {
+    this.stop()
+    this.#frozen = true
+  }
+
   /** Durable when it returns: at the start, and as the last act of a clean stop. */
   saveSync(note: CheckpointNote): void {
+    if (this.#frozen) return
     this.#write(note)
     this.#handle!.file.datasyncSync()
   }
 
   /** Soon, off the loop, at most once a second: what has become durable in the meantime is noted together. */
   saveSoon(describe: () => CheckpointNote, failed: (error: DiskError) => void): void {
-    if (this.#timer !== undefined) return
+    if (this.#timer !== undefined || this.#frozen) return
     if (this.#writing) {
       this.#again = true
       return

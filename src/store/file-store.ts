@@ -560,6 +560,8 @@ export class FileStore implements MessageStore {
     try {
       this.#truncateTo(position)
     } catch (error) {
+      // The note of it must outlast this run: half of a truncation would look like damage.
+      this.#parts.checkpoint.freeze()
       gate.fatal = `truncation to ${position} failed (${(error as Error).message}): start the broker again`
       throw error
     }

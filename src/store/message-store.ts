@@ -8,6 +8,7 @@ import type { Appended } from './appended.ts'
 import type { Arrival } from './dispatch.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
 import type { Host, MessageDraft } from './message-draft.ts'
+import type { MessageQuery, QueriedMessages } from './message-queries.ts'
 import type { Boundary } from './offset-by-time.ts'
 import type { DestroyedQueue } from './queue-retention.ts'
 import type { StoreSettings } from './settings.ts'
@@ -17,6 +18,7 @@ export { type Appended, PutStatus } from './appended.ts'
 export type { Arrival } from './dispatch.ts'
 export { GetStatus, type MessageFilter, type ReadRequest, type ReadResult } from './get-message.ts'
 export type { Host, MessageDraft } from './message-draft.ts'
+export type { MessageQuery, QueriedMessages } from './message-queries.ts'
 export type { Boundary } from './offset-by-time.ts'
 export type { DestroyedQueue } from './queue-retention.ts'
 export { StoreCorrupt, StoreLocked, StoreRefused } from './store-errors.ts'
@@ -82,6 +84,8 @@ export interface MessageStore {
   earliestStoreTimestamp(topic?: string, queueId?: number): number
   /** One whole record, verified; undefined when none begins there. */
   recordAt(position: number): Buffer | undefined
+  /** Messages by key, unique key or tag; the newest that fit, the oldest of them first. */
+  queryMessages(query: MessageQuery): Promise<QueriedMessages>
   entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[]
   deleteTopic(topic: string): void
   /** Names of all topics that have a consume queue, or had one a moment ago. */

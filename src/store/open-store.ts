@@ -9,6 +9,7 @@ import { DeletedTopics } from './deleted-topics.ts'
 import { DiskSpace } from './disk-space.ts'
 import { Dispatcher } from './dispatch.ts'
 import { FileStore } from './file-store.ts'
+import { KeyIndex } from './key-index.ts'
 import type { MessageStore, StoreOptions } from './message-store.ts'
 import { QueueFiles } from './queue-files.ts'
 import { QueueTable } from './queue-table.ts'
@@ -39,7 +40,9 @@ export async function openStore(options: StoreOptions): Promise<MessageStore> {
   const lock = new StoreLock(disk, paths, options.processId ?? processId())
   const opened: { close(): void }[] = []
   try {
-    return build(options, paths, lock, opened)
+    const store = build(options, paths, lock, opened)
+    if (settings.messageIndexSafe) await store.awaitIndex()
+    return store
   } catch (error) {
     for (const each of opened.reverse()) each.close()
     lock.release()
@@ -47,7 +50,7 @@ export async function openStore(options: StoreOptions): Promise<MessageStore> {
   }
 }
 
-function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened: { close(): void }[]): MessageStore {
+function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened: { close(): void }[]): FileStore {
   const { settings, disk, scheduler, log } = options
   const memoryBytes = options.memoryBytes ?? machineMemory()
   const checkpoint = new Checkpoint(disk, paths.checkpoint, scheduler)
@@ -118,15 +121,9 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
   }).run()
   if (queues.failure !== undefined) throw queues.failure
   deletedTopics.cut(recovered.end)
-  if (disk.listSync(paths.index).length > 0) {
-    // Java rebuilds an index only after an unclean stop, so what we add stays unknown to it.
-    log.warn(
-      'index files of a Java broker are kept but not extended: queries by key do not find messages stored here',
-      {
-        path: paths.index,
-      },
-    )
-  }
+  const index = settings.messageIndexEnable ? openIndex(options, paths, commitLog) : undefined
+  opened.push({ close: () => index?.close() })
+  index?.load({ unclean: abort.isPresent, syncedTimestamp: checkpoint.indexMsgTimestamp, logEnd: recovered.end })
   const store = new FileStore({
     options,
     memoryBytes,
@@ -144,10 +141,20 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     gate,
     space,
     recovered,
+    index,
   })
   abort.create(lock.processId)
   store.start()
   return store
+}
+
+function openIndex(
+  { settings, disk, scheduler, log }: StoreOptions,
+  paths: StorePaths,
+  commitLog: CommitLog,
+): KeyIndex {
+  const shape = { slots: settings.maxHashSlotNum, units: settings.maxIndexNum }
+  return new KeyIndex({ disk, directory: paths.index, shape, scheduler, log, commitLog })
 }
 
 /** Of the machine, or of the control group when that allows less. */

@@ -34,11 +34,11 @@ function percent(fallback: number, about: string, min: number, max: number): Set
 /** Keys of MessageStoreConfig that nothing here obeys: known, so that a file of Java's is not full of warnings. */
 const LATER = `
 readOnlyCommitLogStorePaths storePathEpochFile storePathBrokerIdentity enableConsumeQueueExt
-mappedFileSizeConsumeQueueExt mappedFileSizeTimerLog maxHashSlotNum maxIndexNum messageIndexEnable
-messageIndexSafe mapperFileSizeBatchConsumeQueue commitIntervalCommitLog flushCommitLogTimed
+mappedFileSizeConsumeQueueExt mappedFileSizeTimerLog
+mapperFileSizeBatchConsumeQueue commitIntervalCommitLog flushCommitLogTimed
 flushCommitLogLeastPages commitCommitLogLeastPages flushLeastPagesWhenWarmMapedFile
 flushCommitLogThoroughInterval commitCommitLogThoroughInterval flushConsumeQueueLeastPages
-transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable defaultQueryMaxNum maxMsgsNumBatch
+transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable
 maxConsumeQueueScan sampleCountThreshold enabledAppendPropCRC forceVerifyPropCRC flushDelayOffsetInterval
 enableScheduleAsyncDeliver timerWheelEnable timerPrecisionMs timerRollWindowSlot timerMaxDelaySec
 timerFlushIntervalMs timerGetMessageThreadNum timerPutMessageThreadNum timerInterceptDelayLevel
@@ -107,6 +107,12 @@ export const storeSettings = settings(
     deleteConsumeQueueFilesInterval: millis(100, 'Pause after each consume queue file deleted.', { updatable: true }),
     destroyMapedFileIntervalForcibly: millis(120_000, 'How long the deletion of a segment waits for reads under way.'),
     redeleteHangedFileInterval: millis(120_000, 'A file that could not be deleted is tried again after this time.'),
+    messageIndexEnable: bool(true, 'Index messages by key, unique key and tag; without it, queries find nothing.'),
+    messageIndexSafe: bool(false, 'The start waits until the index is whole, however much of it must be built again.'),
+    maxHashSlotNum: int(5_000_000, 'Hash slots of an index file: part of its format.', { min: 1, max: 500_000_000 }),
+    maxIndexNum: int(20_000_000, 'Units of an index file: part of its format.', { min: 2, max: 100_000_000 }),
+    defaultQueryMaxNum: int(32, 'Messages that a query by unique key returns at most.', { min: 1, updatable: true }),
+    maxMsgsNumBatch: int(64, 'Messages that any query by key returns at most.', { min: 1, updatable: true }),
     storeType: oneOf(['default', 'defaultRocksDB'], 'default', 'Only default, plain files, is served.'),
     enableDLegerCommitLog: bool(false, 'DLedger stores are not served: true is refused.'),
   },
