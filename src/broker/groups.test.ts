@@ -83,6 +83,28 @@ describe('consumer groups', () => {
     )
   })
 
+  test('groups that come one after another cost no write each, nor all words anew', async () => {
+    const { open, scheduler, disk } = machine()
+    const groups = open()
+    let writes = 0
+    disk.fault = (kind) => {
+      if (kind === 'create') writes++
+      return undefined
+    }
+    const started = performance.now()
+    for (let each = 0; each < 3_000; each++) {
+      groups.find(`g${each}`)
+      await scheduler.settle()
+    }
+    assert.equal(writes, 1, 'the first is under way')
+    await scheduler.advance(100)
+    assert.equal(writes, 2, 'and one holds all others')
+    const tookMs = performance.now() - started
+    assert.ok(tookMs < 3_000, `${tookMs} ms`)
+    disk.crash()
+    assert.equal(open().size, 3_000 + PREDEFINED_GROUPS.length)
+  })
+
   test('a group that was created by request is durable when that returns', () => {
     const { open, disk } = machine()
     open().update([group('made', { retryMaxTimes: 3 })])

@@ -33,9 +33,11 @@ export class GroupTable {
   readonly #file: ConfigFile
   readonly #groups = new Map<string, SubscriptionGroupConfig>()
   readonly #forbidden = new Map<string, Map<string, number>>()
+  /** What the file says of each group, made once. */
+  readonly #lines = new WeakMap<SubscriptionGroupConfig, string>()
   #dataVersion: DataVersion
   #dirty = false
-  #saveIsDue = false
+  #isSaving = false
 
   constructor({ settings, disk, root, scheduler, log }: GroupTableOptions) {
     this.#settings = settings
@@ -135,18 +137,26 @@ export class GroupTable {
     this.#save()
   }
 
-  /** Groups that come by being used need not be durable before their first answer: one write for all of a turn. */
+  /** Groups that come by being used need not be durable before their first answer. */
   #changedByUse(): void {
     this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
     this.#dirty = true
-    if (this.#saveIsDue) return
-    this.#saveIsDue = true
+    this.#saveSoon()
+  }
+
+  /** One write for all groups of a turn, and for all that come while the write before is under way. */
+  #saveSoon(): void {
+    if (this.#isSaving) return
+    this.#isSaving = true
     this.#scheduler.soon(() => {
-      this.#saveIsDue = false
+      this.#isSaving = this.#dirty
       if (!this.#dirty) return
       this.#dirty = false
       this.#file.saveLater(this.#text(), (error) => {
+        this.#isSaving = false
+        // After a failure the next change or the end tries again.
         if (error !== null) this.#dirty = true
+        else if (this.#dirty) this.#saveSoon()
       })
     })
   }
@@ -156,7 +166,19 @@ export class GroupTable {
     this.#dirty = false
   }
 
+  /** A line per group, so that one more does not put all others into words again. */
   #text(): string {
-    return stringifyJavaJson(this.toJson(), { pretty: true })
+    const lines: string[] = []
+    for (const [group, config] of this.#groups) {
+      let line = this.#lines.get(config)
+      if (line === undefined) {
+        line = `\t\t${JSON.stringify(group)}:${stringifyJavaJson(config)}`
+        this.#lines.set(config, line)
+      }
+      lines.push(line)
+    }
+    const version = stringifyJavaJson(this.#dataVersion)
+    const forbidden = stringifyJavaJson(this.#forbidden)
+    return `{\n\t"dataVersion":${version},\n\t"forbiddenTable":${forbidden},\n\t"subscriptionGroupTable":{\n${lines.join(',\n')}\n\t}\n}`
   }
 }
