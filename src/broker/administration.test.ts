@@ -381,7 +381,9 @@ describe('offsets', () => {
     await client.ask(SendMessageV2, sendOf({ queueId: 1 }), 'synced')
     broker.broker.offsets.commit('g', 'orders', 1, 1)
     await broker.scheduler.advance(61_000)
-    for (let sent = 0; sent < 9; sent++) await client.ask(SendMessageV2, sendOf({ queueId: 1 }), 'lost')
+    // So many pages that some are lost, whatever the chance.
+    const body = 'lost'.repeat(2_000)
+    for (let sent = 0; sent < 9; sent++) await client.ask(SendMessageV2, sendOf({ queueId: 1 }), body)
     broker.broker.offsets.commit('g', 'orders', 1, 10)
     await broker.scheduler.advance(6_000)
     const crashed = await broker.crash()

@@ -435,16 +435,8 @@ describe('recorded: the broker itself', () => {
     await replay(client, 345, { body: (ours: { offsetTable: object }) => assert.deepEqual(ours.offsetTable, {}) })
     await replay(client, 360)
   })
-  test('341, 342, 343 cleaning is refused by name, not pretended', async () => {
-    for (const [pair, name] of [
-      [341, 'CLEAN_EXPIRED_CONSUMEQUEUE'],
-      [342, 'DELETE_EXPIRED_COMMITLOG'],
-      [343, 'CLEAN_UNUSED_TOPIC'],
-    ] as const) {
-      const got = (await send(client, pair))!
-      assert.equal(got.code, 3)
-      assert.match(got.remark!, new RegExp(name))
-    }
+  test('341, 342, 343 cleaning', async () => {
+    for (const pair of [341, 342, 343]) await replay(client, pair)
   })
 })
 

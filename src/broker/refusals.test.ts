@@ -226,9 +226,6 @@ const cases: Case[] = [
     ],
   ),
   ['no properties', config.UpdateBrokerConfig, {}, 'a=\\u00', 1, /properties/],
-  ['by name', config.CleanExpiredConsumeQueue, {}, '', 3, /CLEAN_EXPIRED_CONSUMEQUEUE/],
-  ['by name', config.DeleteExpiredCommitLog, {}, '', 3, /DELETE_EXPIRED_COMMITLOG/],
-  ['by name', config.CleanUnusedTopic, {}, '', 3, /CLEAN_UNUSED_TOPIC/],
 ]
 
 describe('what is refused', () => {

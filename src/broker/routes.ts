@@ -16,6 +16,7 @@ import { lockQueues, unlockQueues } from './handlers/lock.ts'
 import { getAllOffsets, queryOffset, updateOffset } from './handlers/offset.ts'
 import { litePullMessage, pullMessage } from './handlers/pull.ts'
 import * as queries from './handlers/query.ts'
+import * as retention from './handlers/retention.ts'
 import { sendMessage } from './handlers/send.ts'
 import * as stats from './handlers/stats.ts'
 import * as topics from './handlers/topic.ts'
@@ -76,7 +77,7 @@ export const fastRoutes = (broker: Broker): Route[] => [
   answer(config.GetAllDelayOffset, configs.getAllDelayOffsets(broker)),
   answer(config.GetBrokerHaStatus, configs.getHaStatus(broker)),
   answer(config.ExchangeBrokerHaInfo, configs.exchangeHaInfo(broker)),
-  answer(config.CleanExpiredConsumeQueue, configs.cleanExpiredConsumeQueue()),
-  answer(config.DeleteExpiredCommitLog, configs.deleteExpiredCommitLog()),
-  answer(config.CleanUnusedTopic, configs.cleanUnusedTopic()),
+  answer(config.CleanExpiredConsumeQueue, retention.cleanExpiredConsumeQueue(broker)),
+  answer(config.DeleteExpiredCommitLog, retention.deleteExpiredCommitLog(broker)),
+  answer(config.CleanUnusedTopic, retention.cleanUnusedTopic(broker)),
 ]

@@ -223,8 +223,8 @@ describe('an answer waits', () => {
     broker.disk.fault = (call, path) =>
       call === 'write' && path.includes('commitlog') ? diskError('ENOSPC') : undefined
     const { code, remark, fields } = await client.ask(SendMessageV2, sendOf(), 'lost')
-    assert.notEqual(code, ResponseCode.SUCCESS)
-    assert.match(remark!, /write failed/)
+    assert.equal(code, ResponseCode.SERVICE_NOT_AVAILABLE)
+    assert.match(remark!, /no room for \/store\/commitlog/)
     assert.equal(fields['msgId'], undefined)
     broker.disk.fault = undefined
     await broker.scheduler.advance(5_000)

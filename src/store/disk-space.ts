@@ -9,7 +9,7 @@ const LOOK_MS = 10_000
 /** And while it is full: whoever frees space sees messages taken soon after. */
 const LOOK_WHEN_FULL_MS = 1_000
 /** The disk is looked at again at the latest when half of the room was written, but not for less than this. */
-const LEAST_LOOK_BYTES = 4_194_304
+const LEAST_LOOK_BYTES = 65_536
 /** Pauses before the next try on a disk that has room by its numbers, but takes nothing. */
 const TRY_AGAIN_MS = [1_000, 2_000, 4_000, 8_000] as const
 const NO_SPACE_CODES: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])

@@ -1,9 +1,6 @@
 import { parseProperties } from '../../base/properties-file.ts'
 import { SettingsError } from '../../base/settings.ts'
 import type {
-  CleanExpiredConsumeQueue,
-  CleanUnusedTopic,
-  DeleteExpiredCommitLog,
   ExchangeBrokerHaInfo,
   GetAllDelayOffset,
   GetBrokerConfig,
@@ -87,16 +84,3 @@ export const exchangeHaInfo =
     masterHaAddress: broker.haAddress,
     masterFlushOffset: broker.store.positions.flushed,
   })
-
-const notYet = (what: string): never => {
-  throw new Refusal(
-    ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-    `${what} is not served by this version of CometMQ, which removes no old files yet`,
-  )
-}
-
-export const cleanExpiredConsumeQueue = (): Answer<typeof CleanExpiredConsumeQueue> => () =>
-  notYet('CLEAN_EXPIRED_CONSUMEQUEUE (306)')
-export const deleteExpiredCommitLog = (): Answer<typeof DeleteExpiredCommitLog> => () =>
-  notYet('DELETE_EXPIRED_COMMITLOG (329)')
-export const cleanUnusedTopic = (): Answer<typeof CleanUnusedTopic> => () => notYet('CLEAN_UNUSED_TOPIC (316)')

@@ -6,7 +6,7 @@ import { hexOfHost, hexOfPosition } from '../../protocol/message-id.ts'
 import { MessageSysFlag, NOT_SENDABLE_TOPICS, Permission, RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import type { Handler, Reply } from '../../remoting/router.ts'
-import { type Appended, type MessageDraft, PutStatus } from '../../store/message-store.ts'
+import { type Appended, type MessageDraft, type MessageStore, PutStatus } from '../../store/message-store.ts'
 import type { Broker } from '../broker.ts'
 import { SendProperties } from './send-properties.ts'
 import { describeTopic } from './topic-text.ts'
@@ -124,7 +124,7 @@ export const sendMessage = (broker: Broker): Handler<SendCommand> => {
     const safe = properties.waitStore ? store.durable : store.written
     const deadline =
       flushDiskType === 'SYNC_FLUSH' ? scheduler.monotonic() + store.syncFlushTimeoutMs : Number.POSITIVE_INFINITY
-    const waiting = new PendingSend(appended.endPosition, deadline, reply, answer, marks)
+    const waiting = new PendingSend(appended.endPosition, deadline, reply, answer, marks, store)
     const someAreNew = topics.isUnsaved || announcements.size > 0
     const isNew = someAreNew && (topics.isUnsavedTopic(topic) || announcements.has(topic))
     safe.wait(isNew ? new TopicFirst(waiting, topic, broker) : waiting)
@@ -138,13 +138,22 @@ class PendingSend implements Waiter {
   readonly #reply: SendReply
   readonly #answer: SendAnswer
   readonly #marks: SendAnswer
+  readonly #store: MessageStore
 
-  constructor(target: number, deadline: number, reply: SendReply, answer: SendAnswer, marks: SendAnswer) {
+  constructor(
+    target: number,
+    deadline: number,
+    reply: SendReply,
+    answer: SendAnswer,
+    marks: SendAnswer,
+    store: MessageStore,
+  ) {
     this.target = target
     this.deadline = deadline
     this.#reply = reply
     this.#answer = answer
     this.#marks = marks
+    this.#store = store
   }
 
   wake(): void {
@@ -157,6 +166,10 @@ class PendingSend implements Waiter {
     if (reason === 'timeout') reply.send(ResponseCode.FLUSH_DISK_TIMEOUT, this.#answer)
     else if (reason === 'closed') {
       reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, 'service not available now. the broker stops', this.#marks)
+    } else if (reason === 'write failed' && this.#store.notWritableReason !== undefined) {
+      // A full disk, most often: the same words as for those who come after.
+      const remark = `service not available now. (${this.#store.notWritableReason})`
+      reply.fail(ResponseCode.SERVICE_NOT_AVAILABLE, remark, this.#marks)
     } else {
       const remark = `the message could not be stored: ${reason}; see the broker's log`
       reply.fail(ResponseCode.SYSTEM_ERROR, remark, this.#marks)

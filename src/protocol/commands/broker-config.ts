@@ -34,21 +34,21 @@ export const ViewBrokerStatsData = command({
 export const CleanExpiredConsumeQueue = command({
   name: 'CLEAN_EXPIRED_CONSUMEQUEUE',
   code: 306,
-  about: 'Removes consume queue files behind the log.',
+  about: 'Forgets consume queues of which the log holds no message any more.',
   source: 'AdminBrokerProcessor.java',
 })
 
 export const DeleteExpiredCommitLog = command({
   name: 'DELETE_EXPIRED_COMMITLOG',
   code: 329,
-  about: 'Removes expired log files now.',
+  about: 'Deletes expired segments of the log, whatever the hour.',
   source: 'AdminBrokerProcessor.java',
 })
 
 export const CleanUnusedTopic = command({
   name: 'CLEAN_UNUSED_TOPIC',
   code: 316,
-  about: 'Removes queues of topics that are gone.',
+  about: 'Removes the queues of topics that the broker does not know.',
   source: 'AdminBrokerProcessor.java',
 })
 
