@@ -24,6 +24,10 @@ describe('a line of the log', () => {
       '2026-11-25T17:00:00.007Z WARN replica lost role=broker replica=10.0.0.2:10912 behindBytes=4096\n',
     ])
   })
+  test('is not as long as a peer’s name may be', () => {
+    assert.equal(shown('x'.repeat(4_000)), ` f=${'x'.repeat(4_000)}`)
+    assert.equal(shown('x'.repeat(16_000_000)), ` f="${'x'.repeat(4_000)}… and 15996000 characters more"`)
+  })
   test('has the fields of its log first, which a line may say anew', () => {
     const { log, last } = logOf({ fields: { a: 1 } })
     const inner = log.with({ b: 2 }).with({ c: 3 })

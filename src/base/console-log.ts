@@ -74,9 +74,14 @@ function formatFields(fields: Record<string, unknown>): string {
   return text
 }
 
+/** What a peer calls itself may be megabytes long. */
+const MAX_VALUE_LENGTH = 4_000
+
 function formatValue(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
-  const text = value instanceof Error ? describeError(value) : typeof value === 'string' ? value : stringify(value)
+  const whole = value instanceof Error ? describeError(value) : typeof value === 'string' ? value : stringify(value)
+  const more = whole.length - MAX_VALUE_LENGTH
+  const text = more > 0 ? `${whole.slice(0, MAX_VALUE_LENGTH)}… and ${more} characters more` : whole
   return /^[\w.:/%@+-]+$/.test(text) ? text : JSON.stringify(text)
 }
 

@@ -239,6 +239,20 @@ describe('groups', () => {
     await broker.close()
   })
 
+  test('a group has no more retry queues than a topic may have', async () => {
+    const broker = await startSimulatedBroker()
+    const admin = await broker.connect()
+    const update = (retryQueueNums: number): Promise<Received> =>
+      admin.ask(group.UpdateAndCreateSubscriptionGroup, {}, JSON.stringify({ groupName: 'g', retryQueueNums }))
+    const refused = await update(2_147_483_647)
+    assert.equal(refused.code, 29)
+    assert.match(refused.remark!, /retryQueueNums.*65536.*2147483647/)
+    assert.equal(broker.broker.groups.get('g'), undefined)
+    assert.equal((await update(65_536)).code, 0)
+    assert.equal((await update(-1)).code, 0, 'none, as 0')
+    await broker.close()
+  })
+
   test('asking for a group creates it, where use creates groups', async () => {
     const [open, closed] = [
       await startSimulatedBroker(),

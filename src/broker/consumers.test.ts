@@ -220,6 +220,19 @@ describe('members of a consumer group', () => {
     assert.equal(warnings(broker, 'heartbeat of a group that cannot be').length, 2)
     await broker.close()
   })
+
+  test('a heartbeat of ten thousand groups that may not be is one line in the log, not ten thousand', async () => {
+    const broker = await startSimulatedBroker()
+    const a = await broker.connect()
+    const consumerDataSet = Array.from({ length: 10_000 }, (_, each) => ({ groupName: `no good ${each}` }))
+    const body = JSON.stringify({ clientID: 'a', consumerDataSet, producerDataSet: [] })
+    assert.equal((await a.ask(client.HeartBeat, {}, body)).code, 0)
+    const [said, ...more] = warnings(broker, 'heartbeat of a group that cannot be')
+    assert.match(String(said?.['fault']), /no good 0/)
+    assert.equal(said?.['groups'], 10_000)
+    assert.deepEqual(more, [])
+    await broker.close()
+  })
 })
 
 describe('heartbeat v2', () => {

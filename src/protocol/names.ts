@@ -115,6 +115,8 @@ export const CURRENT_VERSION: number = Version.V5_5_0
 export const MAX_TOPIC_LENGTH = 127
 export const MAX_RETRY_TOPIC_LENGTH = 255
 export const MAX_GROUP_LENGTH = 120
+/** Queues of a topic at most, each way. */
+export const MAX_QUEUES = 65_536
 export const MAX_PROPERTIES_BYTES = 32_767
 
 const NAME = /^[%|a-zA-Z0-9_-]+$/

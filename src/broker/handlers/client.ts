@@ -38,10 +38,11 @@ export const heartBeat =
     }
     // Clients that speak v1 are always told to send all: they do.
     let mustSend = !isV2
+    const faults: string[] = []
     for (const data of consumerDataSet) {
       const fault = groupNameFault(data.groupName)
       if (fault !== undefined) {
-        log.warn('heartbeat of a group that cannot be', { peer: connection.peer, clientId: clientID, fault })
+        faults.push(fault)
         continue
       }
       const config = groups.find(data.groupName)
@@ -52,6 +53,15 @@ export const heartBeat =
         topics.createSystemLike(RETRY_PREFIX + data.groupName, config.retryQueueNums, { order, topicSysFlag })
       }
       if (consumers.register(heartbeat, data)) mustSend = true
+    }
+    if (faults.length > 0) {
+      const groups = faults.length
+      log.warn('heartbeat of a group that cannot be', {
+        peer: connection.peer,
+        clientId: clientID,
+        groups,
+        fault: faults[0],
+      })
     }
     for (const { groupName } of producerDataSet) {
       if (groupName !== '') producers.register(connection, clientID, language, version, groupName)

@@ -1,7 +1,7 @@
 import { listOf, readSubscriptionGroupConfig, type SubscriptionGroupConfig } from '../../protocol/bodies.ts'
 import type * as commands from '../../protocol/commands/group.ts'
 import { stringifyJavaJson } from '../../protocol/java-json.ts'
-import { groupNameFault } from '../../protocol/names.ts'
+import { groupNameFault, MAX_QUEUES } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody, withCode } from '../../remoting/router.ts'
@@ -30,10 +30,15 @@ export const updateGroupList =
     return undefined
   }
 
-/** Name and attributes; what is not named of the attributes stays as it was. */
+/** Name, queues and attributes; what is not named of the attributes stays as it was. */
 function checked({ groups }: Broker, config: SubscriptionGroupConfig): SubscriptionGroupConfig {
   const fault = groupNameFault(config.groupName)
   if (fault !== undefined) throw new Refusal(ResponseCode.INVALID_PARAMETER, fault)
+  const { retryQueueNums } = config
+  if (retryQueueNums > MAX_QUEUES) {
+    const remark = `retryQueueNums: a topic has 0 to ${MAX_QUEUES} queues, not ${retryQueueNums}`
+    throw new Refusal(ResponseCode.INVALID_PARAMETER, remark)
+  }
   const current = groups.get(config.groupName)
   try {
     const attributes = alterAttributes(

@@ -9,7 +9,7 @@ import type {
   UpdateAndCreateTopicList,
 } from '../../protocol/commands/topic.ts'
 import { QueueKeyMap, stringifyJavaJson } from '../../protocol/java-json.ts'
-import { RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
+import { MAX_QUEUES, RETRY_PREFIX, topicNameFault } from '../../protocol/names.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
 import { type Answer, withBody } from '../../remoting/router.ts'
@@ -17,9 +17,6 @@ import type { Broker } from '../broker.ts'
 import { alterAttributes, parseAttributeChanges, topicAttributes } from './attributes.ts'
 import { jsonBody } from './json-body.ts'
 import { pageOf } from './pages.ts'
-
-/** Queues of a topic at most, each way. */
-const MAX_QUEUES = 65_536
 
 export const updateTopic =
   (broker: Broker): Answer<typeof UpdateAndCreateTopic> =>
