@@ -40,6 +40,7 @@ export const fastRoutes = (broker: Broker): Route[] => [
   answer(query.GetMaxOffset, queries.getMaxOffset(broker)),
   answer(query.GetMinOffset, queries.getMinOffset(broker)),
   answer(query.GetEarliestMsgStoretime, queries.getEarliestStoreTime(broker)),
+  answer(query.QueryMessage, queries.queryMessage(broker)),
   answer(query.ViewMessageById, queries.viewMessageById(broker)),
   answer(query.QueryConsumeQueue, queries.queryConsumeQueue(broker)),
   answer(client.HeartBeat, clients.heartBeat(broker)),

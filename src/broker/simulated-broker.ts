@@ -53,6 +53,8 @@ export async function startSimulatedBroker(
     storePathRootDir: '/store',
     mappedFileSizeCommitLog: '1048576',
     mappedFileSizeConsumeQueue: '6000',
+    maxHashSlotNum: '5000',
+    maxIndexNum: '20000',
     brokerIP1: '127.0.0.1',
     listenPort: '10911',
     ...settings,

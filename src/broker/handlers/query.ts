@@ -3,13 +3,14 @@ import type {
   GetMaxOffset,
   GetMinOffset,
   QueryConsumeQueue,
+  QueryMessage,
   SearchOffsetByTimestamp,
   ViewMessageById,
 } from '../../protocol/commands/query.ts'
 import { stringifyJavaJson } from '../../protocol/java-json.ts'
 import { Refusal } from '../../protocol/refusal.ts'
 import { ResponseCode } from '../../protocol/response-code.ts'
-import { type Answer, withBody } from '../../remoting/router.ts'
+import { type Answer, Outcome, withBody, withCode } from '../../remoting/router.ts'
 import type { Broker } from '../broker.ts'
 
 /** Entries of a consume queue shown at once. */
@@ -39,6 +40,21 @@ export const viewMessageById =
     const record = store.recordAt(offset)
     if (record !== undefined) return withBody({}, record)
     throw new Refusal(ResponseCode.SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
+  }
+
+/** Other types ask for keys and unique keys alike; `lastKey` belongs to Java's index in RocksDB. */
+const TAG_INDEX = 'T'
+
+export const queryMessage =
+  ({ store, settings }: Broker): Answer<typeof QueryMessage> =>
+  async ({ topic, key, maxNum, beginTimestamp, endTimestamp, indexType, uniqueKeyQuery }) => {
+    const maxCount = uniqueKeyQuery === 'true' ? settings.defaultQueryMaxNum : maxNum
+    const isTag = indexType === TAG_INDEX
+    const found = await store.queryMessages({ topic, key, isTag, maxCount, beginTimestamp, endTimestamp })
+    const header = { indexLastUpdateTimestamp: found.lastTimestamp, indexLastUpdatePhyoffset: found.lastPosition }
+    if (found.records.length > 0) return new Outcome(ResponseCode.SUCCESS, header, found.records)
+    const remark = 'can not find message, maybe time range not correct'
+    return withCode(ResponseCode.QUERY_NOT_FOUND, remark, header)
   }
 
 export const queryConsumeQueue =
