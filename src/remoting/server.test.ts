@@ -107,6 +107,22 @@ describe('a server', () => {
     assert.equal(fourth.answers.length, 1)
   })
 
+  test('that refuses a thousand connections says so once, and again when it was otherwise in between', async () => {
+    const h = await house({ limits: { maxConnections: 1 } })
+    const first = await h.raw()
+    for (let each = 0; each < 1_000; each++) await h.raw()
+    await h.scheduler.settle()
+    assert.equal(h.count('remoting.server.refused'), 1_000)
+    const said = (): number => h.warnings().filter((line) => line.startsWith('connection refused')).length
+    assert.equal(said(), 1)
+    assert.ok(h.log.lines.find(({ message }) => message.startsWith('connection refused'))?.fields['fix'])
+    first.wire.destroy()
+    await h.scheduler.settle()
+    for (let each = 0; each < 3; each++) await h.raw()
+    await h.scheduler.settle()
+    assert.equal(said(), 2)
+  })
+
   test('tells of connections that open and close', async () => {
     const told: string[] = []
     const h = await house({

@@ -50,6 +50,8 @@ export class RemotingServer implements AsyncDisposable {
   /** Byte streams that are not gone yet, though their connection may be closed. */
   #wires = 0
   #nextNumber = 1
+  /** The last connection was refused: said once, not for each of thousands. */
+  #isFull = false
   #listener!: Listener
   #sweep: Timer | undefined
   #closing: Promise<void> | undefined
@@ -96,13 +98,18 @@ export class RemotingServer implements AsyncDisposable {
     if (this.#closing !== undefined) return wire.destroy()
     if (this.#connections.size >= this.#limits.maxConnections) {
       this.#probe.refused++
-      log.warn('connection refused: too many are open', {
-        peer: formatAddress(wire.remote),
-        open: this.#connections.size,
-      })
+      if (!this.#isFull) {
+        log.warn('connection refused: too many are open, and so are all others until one closes', {
+          peer: formatAddress(wire.remote),
+          open: this.#connections.size,
+          fix: 'close some, or raise maxConnections',
+        })
+      }
+      this.#isFull = true
       wire.destroy()
       return
     }
+    this.#isFull = false
     this.#probe.accepted++
     this.#wires++
     const connection = new Connection({
