@@ -8,6 +8,8 @@ import type { WriteGate } from './write-gate.ts'
 const LOOK_MS = 10_000
 /** And while it is full: whoever frees space sees messages taken soon after. */
 const LOOK_WHEN_FULL_MS = 1_000
+/** As often within so many percent of the limit, for others write too. */
+const NEAR_PERCENT = 3
 /** The disk is looked at again at the latest when half of the room was written, but not for less than this. */
 const LEAST_LOOK_BYTES = 65_536
 /** Pauses before the next try on a disk that has room by its numbers, but takes nothing. */
@@ -122,6 +124,13 @@ export class DiskSpace {
     return true
   }
 
+  /** Whether what could not be written is sufficiently told by what is told of the disk; messages do not depend on it. */
+  explains(error: DiskError): boolean {
+    if (!NO_SPACE_CODES.has(error.code)) return false
+    this.look()
+    return this.isFull
+  }
+
   /** Looks at the disk, and closes or opens the gate by what it sees. */
   look(): void {
     if (this.#stopped) return
@@ -136,7 +145,8 @@ export class DiskSpace {
     this.probe.diskUsedPercent = percent
     this.probe.diskFreeBytes = freeBytes
     this.#lookAt = this.#position + Math.max(LEAST_LOOK_BYTES, this.#roomBytes / 2)
-    this.#timer = this.#scheduler.after(this.isFull ? LOOK_WHEN_FULL_MS : LOOK_MS, () => this.look())
+    const isNear = percent > this.#limits.diskSpaceWarningLevelRatio - NEAR_PERCENT
+    this.#timer = this.#scheduler.after(this.isFull || isNear ? LOOK_WHEN_FULL_MS : LOOK_MS, () => this.look())
   }
 
   get #over(): DiskUse | undefined {

@@ -14,8 +14,10 @@ import type { DiskSpace } from './disk-space.ts'
 import type { Arrival, Dispatcher } from './dispatch.ts'
 import { Flusher } from './flusher.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
+import type { KeyIndex } from './key-index.ts'
 import { LogWriter } from './log-writer.ts'
 import type { MessageDraft } from './message-draft.ts'
+import { MessageQueries, type MessageQuery, type QueriedMessages } from './message-queries.ts'
 import { MessageReader } from './message-reader.ts'
 import type { MessageStore, Positions, QueueEntry, StoreOptions } from './message-store.ts'
 import { type Boundary, offsetByTime } from './offset-by-time.ts'
@@ -61,6 +63,8 @@ export interface FileStoreParts {
   gate: WriteGate
   space: DiskSpace
   recovered: Recovered
+  /** undefined: messages are not indexed. */
+  index: KeyIndex | undefined
 }
 
 /**
@@ -84,6 +88,7 @@ export class FileStore implements MessageStore {
   readonly #writer: LogWriter
   readonly #flusher: Flusher
   readonly #reader: MessageReader
+  readonly #queries: MessageQueries
   readonly #stats: StoreStats
   readonly #queueRetention: QueueRetention
   readonly #retention: Retention
@@ -189,6 +194,20 @@ export class FileStore implements MessageStore {
       settings,
       settled: () => Math.min(this.#readable, this.#flusher.flushed),
     })
+    // The index drops what lies before the log's beginning whenever it looks at the log.
+    this.#retention.onDeleted(() => parts.index?.readable(this.#readable))
+    this.#queries = new MessageQueries({
+      index: parts.index,
+      commitLog,
+      deletedTopics: parts.deletedTopics,
+      scheduler,
+      log,
+      settings,
+      readable: () => this.#readable,
+    })
+    if (parts.index !== undefined) parts.index.onSealed = () => this.#noteIndex()
+    this.#noteIndex()
+    parts.index?.readable(recovered.end)
     checkpoint.saveSync(this.#describeNote())
     this.#registerProbes()
   }
@@ -235,13 +254,24 @@ export class FileStore implements MessageStore {
     if (this.#stamped.position <= position) checkpoint.physicMsgTimestamp = this.#stamped.storeTimestamp
     if (this.#isSync) this.#makeReadable(position)
     this.flushed.advance(position)
+    this.#noteIndex()
     checkpoint.saveSoon(this.#describe, this.#onCheckpointFailed)
+  }
+
+  /** The checkpoint tells how much of the index is durable, as far as the log is. */
+  #noteIndex(): void {
+    const { checkpoint, index } = this.#parts
+    if (index === undefined) return
+    const before = checkpoint.indexMsgTimestamp
+    checkpoint.indexMsgTimestamp = index.durableTimestamp(this.#flusher.flushed)
+    if (checkpoint.indexMsgTimestamp > before) checkpoint.saveSoon(this.#describe, this.#onCheckpointFailed)
   }
 
   /** Entries first, so that whoever is told of a message finds it in its queue. */
   #makeReadable(position: number): void {
     this.#readable = position
     this.#pending.takeUpTo(position, this.#parts.dispatcher.dispatch)
+    this.#parts.index?.readable(position)
     this.confirmed.advance(position)
     this.#syncQueuesIn(this.#parts.options.settings.flushConsumeQueueThoroughInterval)
   }
@@ -331,8 +361,7 @@ export class FileStore implements MessageStore {
   }
 
   readonly #onCheckpointFailed = (error: DiskError): void => {
-    const { space, paths } = this.#parts
-    if (!space.isNoSpace(error, paths.checkpoint)) this.#log.error('checkpoint not written', { cause: error })
+    if (!this.#parts.space.explains(error)) this.#log.error('checkpoint not written', { cause: error })
   }
 
   readonly #describe = (): CheckpointNote => this.#describeNote()
@@ -481,6 +510,15 @@ export class FileStore implements MessageStore {
     return checkRecord(record, 0, record.length, { crc: true }) === sizeBytes ? record : undefined
   }
 
+  /** Until all that is stored by now is indexed, or cannot be. */
+  async awaitIndex(): Promise<void> {
+    await this.#parts.index?.awaitPosition(this.#readable, Number.POSITIVE_INFINITY)
+  }
+
+  queryMessages(query: MessageQuery): Promise<QueriedMessages> {
+    return this.#queries.query(query)
+  }
+
   entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[] {
     const { table, queues } = this.#parts
     const found: QueueEntry[] = []
@@ -569,6 +607,8 @@ export class FileStore implements MessageStore {
 
   #truncateTo(position: number): void {
     const { commitLog, checkpoint, table, queues, dispatcher, deletedTopics } = this.#parts
+    this.#parts.index?.truncateTo(position)
+    this.#noteIndex()
     // First the intent, then the bytes: a crash in between must not look like damage.
     checkpoint.logicsPhysicalOffset = 0
     checkpoint.logicsMsgTimestamp = 0
@@ -629,12 +669,14 @@ export class FileStore implements MessageStore {
   }
 
   #registerProbes(): void {
-    const { commitLog, queues, table, recovered, options } = this.#parts
+    const { commitLog, queues, table, recovered, options, index } = this.#parts
     const { guard } = this.#writer
     options.probes.register('store', this.#probe)
     for (const probe of [this.#readProbe, this.#retention.probe, this.#queueRetention.probe, this.#parts.space.probe]) {
       options.probes.register('store', probe)
     }
+    options.probes.register('store', this.#queries.probe)
+    if (index !== undefined) options.probes.register('store', index.probe)
     options.probes.register('store', {
       appendedMessages: () => this.#stats.puts,
       appendedBytes: () => this.#stats.putBytes,
@@ -666,7 +708,7 @@ export class FileStore implements MessageStore {
   }
 
   async #close(): Promise<void> {
-    const { gate, commitLog, queues, checkpoint, lock, space } = this.#parts
+    const { gate, commitLog, queues, checkpoint, lock, space, index } = this.#parts
     gate.closed = true
     for (const timer of [this.#resumeTimer, this.#thoroughTimer]) timer?.cancel()
     await this.#retention.stop()
@@ -687,8 +729,10 @@ export class FileStore implements MessageStore {
       this.#flusher.flushed === commitLog.appended &&
       this.#pending.length === 0
     commitLog.dropPrepared()
-    let reason: string | undefined = gate.fatal ?? gate.pausedByLog ?? syncFailure?.message
-    let isClean = isWhole && syncFailure === null && !this.#queuesUnsyncable
+    // Java never builds an index after a clean stop: it must be whole before the stop may be called that.
+    const indexFault = isWhole ? await index?.finish() : undefined
+    let reason: string | undefined = gate.fatal ?? gate.pausedByLog ?? syncFailure?.message ?? indexFault
+    let isClean = isWhole && syncFailure === null && !this.#queuesUnsyncable && indexFault === undefined
     try {
       if (isClean) this.#noteCleanEnd()
     } catch (error) {
@@ -696,6 +740,7 @@ export class FileStore implements MessageStore {
       reason = (error as DiskError).message
     }
     if (!isClean) this.#log.error('store not closed in order: the next start recovers it', { reason })
+    index?.close()
     queues.close()
     checkpoint.close()
     commitLog.close()
@@ -704,6 +749,7 @@ export class FileStore implements MessageStore {
 
   #noteCleanEnd(): void {
     const { commitLog, checkpoint, abort, dispatcher, table } = this.#parts
+    this.#noteIndex()
     const head = this.#headAt(dispatcher.lastPosition)
     if (head !== undefined && dispatcher.lastPosition > checkpoint.logicsPhysicalOffset) {
       checkpoint.logicsPhysicalOffset = dispatcher.lastPosition

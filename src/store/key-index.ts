@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts'
 import type { Scheduler, Timer } from '../base/scheduler.ts'
 import { readStoreTimestamp } from '../protocol/message.ts'
 import type { CommitLog } from './commit-log.ts'
+import type { DiskSpace } from './disk-space.ts'
 import type { IndexFile } from './index-file.ts'
 import { IndexFolder, type IndexTrust } from './index-folder.ts'
 import { IndexKeys } from './index-keys.ts'
@@ -29,6 +30,7 @@ export interface KeyIndexParts {
   scheduler: Scheduler
   log: Log
   commitLog: CommitLog
+  space: DiskSpace
 }
 
 /**
@@ -285,7 +287,8 @@ export class KeyIndex {
   }
 
   #failed(message: string, cause: DiskError): void {
-    if (this.#failure === undefined) this.#parts.log.error(message, { position: this.#follower.position, cause })
+    const isTold = this.#failure !== undefined || this.#parts.space.explains(cause)
+    if (!isTold) this.#parts.log.error(message, { position: this.#follower.position, cause })
     this.#failure = cause
     this.#flushDue = true
     if (this.#closing) return

@@ -121,7 +121,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
   }).run()
   if (queues.failure !== undefined) throw queues.failure
   deletedTopics.cut(recovered.end)
-  const index = settings.messageIndexEnable ? openIndex(options, paths, commitLog) : undefined
+  const index = settings.messageIndexEnable ? openIndex(options, paths, commitLog, space) : undefined
   opened.push({ close: () => index?.close() })
   index?.load({ unclean: abort.isPresent, syncedTimestamp: checkpoint.indexMsgTimestamp, logEnd: recovered.end })
   const store = new FileStore({
@@ -152,9 +152,10 @@ function openIndex(
   { settings, disk, scheduler, log }: StoreOptions,
   paths: StorePaths,
   commitLog: CommitLog,
+  space: DiskSpace,
 ): KeyIndex {
   const shape = { slots: settings.maxHashSlotNum, units: settings.maxIndexNum }
-  return new KeyIndex({ disk, directory: paths.index, shape, scheduler, log, commitLog })
+  return new KeyIndex({ disk, directory: paths.index, shape, scheduler, log, commitLog, space })
 }
 
 /** Of the machine, or of the control group when that allows less. */

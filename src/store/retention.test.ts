@@ -343,6 +343,24 @@ describe('what consumers see when segments go', () => {
     await after.close()
   })
 
+  test('are index files of which the log holds nothing, though nobody sends any more', async () => {
+    const settings = { fileReservedTime: '0', maxHashSlotNum: '7', maxIndexNum: '6' }
+    const simulated = await openSmall({ settings })
+    const { scheduler, store, disk } = simulated
+    while (store.positions.appended < 2 * SEGMENT + 3000) {
+      store.append(draftOf({ properties: 'KEYS\u0001k\u0002', body: Buffer.alloc(1000) }))
+      await scheduler.advance(1000)
+    }
+    const before = disk.listSync('/store/index').length
+    assert.ok(before >= 8)
+    store.deleteExpiredLog()
+    await scheduler.advance(75_000)
+    assert.equal(store.positions.min, 2 * SEGMENT)
+    const after = disk.listSync('/store/index').length
+    assert.ok(after >= 1 && after <= 2, `${after} of ${before}`)
+    await simulated.close()
+  })
+
   test('is what was being read when its segment went: it comes to its end', async () => {
     const simulated = await openSmall({ settings: { fileReservedTime: '0' } })
     const { scheduler, disk } = simulated
