@@ -169,7 +169,7 @@ function downAt(disk: SimulatedDisk, operation: number): { disk: Disk; count: ()
   for (const name of changing) {
     wrapped[name] = (one: string, two: string = '') => {
       step()
-      disk[name](one, two)
+      ;(disk[name] as (one: string, two: string) => void).call(disk, one, two)
     }
   }
   for (const name of ['listSync', 'statSync', 'spaceSync'] as const)

@@ -51,6 +51,14 @@ export function diskContract(name: string, open: () => DiskUnderTest): void {
       for (const mode of ['write', 'create', 'read'] as const)
         assert.throws(() => disk.openSync(`${root}/no/f`, mode), code('ENOENT'))
     })
+    test('makes a folder with its parents, also when its names are synced later', () => {
+      disk.makeDirectorySync(`${root}/a/b`, 'later')
+      disk.makeDirectorySync(`${root}/a/b`, 'later')
+      assert.deepEqual([disk.listSync(root), disk.listSync(`${root}/a`)], [['a'], ['b']])
+      put(`${root}/a/b/f`, 'x')
+      for (const directory of [`${root}/a/b`, `${root}/a`, root]) disk.syncDirectorySync(directory)
+      assert.equal(textOf(`${root}/a/b/f`), 'x')
+    })
     test('writes over, behind the end and far beyond it, where zeros come between', () => {
       const path = `${root}/f`
       put(path, 'hello world')

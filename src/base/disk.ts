@@ -46,8 +46,11 @@ export interface Disk {
   listSync(directory: string): string[]
   /** undefined when nothing is there. */
   statSync(path: string): FileStat | undefined
-  /** Creates missing parents too, and makes them durable. */
-  makeDirectorySync(directory: string): void
+  /**
+   * Creates missing parents too, and makes all of them durable; with `'later'` that is left to who syncs the parents:
+   * a directory sync for each of many new folders would stall the loop for minutes.
+   */
+  makeDirectorySync(directory: string, durable?: 'later'): void
   renameSync(from: string, to: string): void
   /** No error when nothing is there. */
   removeSync(path: string): void

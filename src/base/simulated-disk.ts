@@ -322,16 +322,16 @@ export class SimulatedDisk implements Disk {
     return { sizeBytes: node.sizeBytes, isDirectory: false, modifiedMs: node.modifiedMs }
   }
 
-  makeDirectorySync(directory: string): void {
+  makeDirectorySync(directory: string, durable?: 'later'): void {
     const path = trim(directory)
     if (this.#entries.has(path)) return
     const parent = dirname(path)
-    this.makeDirectorySync(parent)
+    this.makeDirectorySync(parent, durable)
     this.#change(parent, (entries) => {
       entries.get(parent)?.set(nameOf(path), 'directory')
       if (!entries.has(path)) entries.set(path, new Map())
     })
-    this.syncDirectorySync(parent)
+    if (durable !== 'later') this.syncDirectorySync(parent)
   }
 
   renameSync(from: string, to: string): void {

@@ -1,6 +1,7 @@
 import {
   close,
   closeSync,
+  constants,
   fdatasync,
   fdatasyncSync,
   fstatSync,
@@ -85,17 +86,16 @@ class SystemFile implements DiskFile {
   }
 }
 
-const flags: Record<OpenMode, string | number> = { read: 'r', write: 'r+', create: 'wx+' }
+const flags: Record<OpenMode, string | number> = {
+  read: 'r',
+  write: constants.O_RDWR | constants.O_CREAT,
+  create: 'wx+',
+}
 
 /** The machine's own files. */
 export const systemDisk: Disk = {
   openSync(path, mode) {
-    try {
-      return new SystemFile(path, openSync(path, flags[mode]))
-    } catch (error) {
-      if (mode !== 'write' || (error as DiskError).code !== 'ENOENT') throw error
-      return new SystemFile(path, openSync(path, 'wx+'))
-    }
+    return new SystemFile(path, openSync(path, flags[mode]))
   },
   listSync(directory) {
     return orNothing(() => readdirSync(directory)) ?? []
@@ -104,9 +104,9 @@ export const systemDisk: Disk = {
     const stat = orNothing(() => statSync(path), 'ENOTDIR')
     return stat && { sizeBytes: stat.size, isDirectory: stat.isDirectory(), modifiedMs: stat.mtimeMs }
   },
-  makeDirectorySync(directory) {
+  makeDirectorySync(directory, durable) {
     const first = mkdirSync(directory, { recursive: true })
-    if (first === undefined) return
+    if (first === undefined || durable === 'later') return
     for (let path = directory; path.length >= first.length; path = dirname(path)) this.syncDirectorySync(dirname(path))
   },
   renameSync(from, to) {

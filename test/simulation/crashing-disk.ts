@@ -92,9 +92,9 @@ export class CrashingDisk implements Disk {
     return this.inner.statSync(path)
   }
 
-  makeDirectorySync(directory: string): void {
+  makeDirectorySync(directory: string, durable?: 'later'): void {
     this.step('mkdir', directory)
-    this.inner.makeDirectorySync(directory)
+    this.inner.makeDirectorySync(directory, durable)
   }
 
   renameSync(from: string, to: string): void {

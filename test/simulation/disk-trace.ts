@@ -10,7 +10,8 @@ export type DiskOperation =
   | { kind: 'truncate'; path: string; sizeBytes: number; file: number }
   | { kind: 'sync'; path: string; file: number }
   | { kind: 'sync begins' | 'sync ends'; path: string; file: number; sync: number }
-  | { kind: 'mkdir' | 'remove' | 'remove tree' | 'sync directory'; path: string }
+  | { kind: 'mkdir'; path: string; durable: 'later' | undefined }
+  | { kind: 'remove' | 'remove tree' | 'sync directory'; path: string }
   | { kind: 'rename'; path: string; to: string }
 
 /** A simulated disk that writes down what changes it, in the order in which it does. */
@@ -72,8 +73,8 @@ export class RecordingDisk extends SimulatedDisk {
     }
   }
 
-  override makeDirectorySync(path: string): void {
-    this.#whole({ kind: 'mkdir', path }, () => super.makeDirectorySync(path))
+  override makeDirectorySync(path: string, durable?: 'later'): void {
+    this.#whole({ kind: 'mkdir', path, durable }, () => super.makeDirectorySync(path, durable))
   }
 
   override renameSync(path: string, to: string): void {
@@ -164,7 +165,7 @@ export class TraceReplay {
         this.#syncs.delete(operation.sync)
         break
       case 'mkdir':
-        disk.makeDirectorySync(operation.path)
+        disk.makeDirectorySync(operation.path, operation.durable)
         break
       case 'rename':
         disk.renameSync(operation.path, operation.to)

@@ -47,9 +47,9 @@ export class FailingDisk implements Disk {
     return this.inner.statSync(path)
   }
 
-  makeDirectorySync(directory: string): void {
+  makeDirectorySync(directory: string, durable?: 'later'): void {
     this.#check('mkdir', directory)
-    this.inner.makeDirectorySync(directory)
+    this.inner.makeDirectorySync(directory, durable)
   }
 
   renameSync(from: string, to: string): void {
