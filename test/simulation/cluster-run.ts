@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { SeededRandom } from '../../src/base/random.ts'
 import { SimulatedScheduler } from '../../src/base/simulated-scheduler.ts'
-import type { StoredMessage } from '../../src/protocol/message.ts'
-import { ResponseCode } from '../../src/protocol/response-code.ts'
 import { MemoryTransport } from '../../src/remoting/memory-transport.ts'
 import { BoundsChecker } from './bounds-checker.ts'
 import { ConsumerChecker } from './consumer-checker.ts'
@@ -297,7 +295,7 @@ export class ClusterRun {
   async #audit(): Promise<void> {
     const reads: QueueRead[] = []
     for (const queue of this.#knownQueues()) {
-      const read = await this.#pump(this.#readQueue(queue))
+      const read = await this.#pump(this.#auditor.readWhole(queue))
       if (this.#machine.isDown) return
       reads.push(read)
     }
@@ -315,21 +313,6 @@ export class ClusterRun {
     }
     this.#topics.settle()
     this.history.note('audited', { queues: reads.map(({ maxOffset }) => maxOffset) })
-  }
-
-  async #readQueue(queue: { topic: string; queueId: number }): Promise<QueueRead> {
-    const messages: StoredMessage[] = []
-    let minOffset = 0
-    for (let offset = 0, isFirst = true; ; isFirst = false) {
-      const pulled = await this.#auditor.insist(() => this.#auditor.pull(queue, offset))
-      if (isFirst) minOffset = pulled.minOffset
-      messages.push(...pulled.messages)
-      if (pulled.messages.length === 0 && pulled.nextOffset <= offset) {
-        const isKnown = pulled.code !== ResponseCode.TOPIC_NOT_EXIST
-        return { ...queue, minOffset, maxOffset: pulled.maxOffset, messages, isKnown }
-      }
-      offset = pulled.nextOffset
-    }
   }
 
   async #pass(ms: number): Promise<void> {

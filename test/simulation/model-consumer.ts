@@ -5,6 +5,7 @@ import { PullSysFlag } from '../../src/protocol/names.ts'
 import { ResponseCode } from '../../src/protocol/response-code.ts'
 import type { Connection } from '../../src/remoting/connection.ts'
 import { isOfTheNetwork, ModelClient, type ModelWorld } from './model-clients.ts'
+import type { QueueRead } from './queue-checker.ts'
 
 interface Queue {
   topic: string
@@ -93,6 +94,22 @@ export class ModelConsumer extends ModelClient {
     const next = pulled.messages.length > 0 || moved ? pulled.nextOffset : offset
     this.#offsets.set(key, next)
     if (next !== offset && !moved) await this.#commit(queue, next, connection)
+  }
+
+  /** All that is in a queue now, from its first message on. */
+  async readWhole({ topic, queueId }: Queue): Promise<QueueRead> {
+    const messages: StoredMessage[] = []
+    let minOffset = 0
+    for (let offset = 0, isFirst = true; ; isFirst = false) {
+      const pulled = await this.insist(() => this.pull({ topic, queueId }, offset))
+      if (isFirst) minOffset = pulled.minOffset
+      messages.push(...pulled.messages)
+      if (pulled.messages.length === 0 && pulled.nextOffset <= offset) {
+        const isKnown = pulled.code !== ResponseCode.TOPIC_NOT_EXIST
+        return { topic, queueId, minOffset, maxOffset: pulled.maxOffset, messages, isKnown }
+      }
+      offset = pulled.nextOffset
+    }
   }
 
   async pull(queue: Queue, offset: number): Promise<Pulled> {
