@@ -92,6 +92,24 @@ describe('members of a consumer group', () => {
     await broker.close()
   })
 
+  test('a hundred that join at once do not tell each other five thousand times, yet all hear of the last', async () => {
+    const broker = await startSimulatedBroker()
+    const members: SimulatedClient[] = []
+    for (let each = 0; each < 100; each++) members.push(await broker.connect())
+    for (const [each, member] of members.entries()) await beat(member, { clientId: `c${each}` })
+    for (const member of members) told(member)
+    const last = await broker.connect()
+    await beat(last, { clientId: 'last' })
+    await broker.scheduler.advance(300)
+    for (const member of [...members, last]) assert.equal(told(member), 1)
+    const sent = broker.probe('broker.consumers.notifications')
+    assert.ok(sent < 1_000, `${sent} notifications`)
+    const other = await broker.connect()
+    await beat(other, { clientId: 'other', group: 'small' })
+    assert.equal(other.told.length, 1, 'at once again, as it was quiet')
+    await broker.close()
+  })
+
   test('a topic more or less tells them too; a new expression of the same topic does not', async () => {
     const broker = await startSimulatedBroker()
     const a = await broker.connect()

@@ -6,6 +6,12 @@ import type { Connection } from '../remoting/connection.ts'
 import { describeDifference, viewOf } from './subscription-views.ts'
 
 const SCAN_MS = 10_000
+/**
+ * So many notifications go out at once in a step of time; beyond, a group hears of all its changes together, later.
+ * Thousands of members that come back after a restart would otherwise tell each other millions of times.
+ */
+const NOTIFIED_AT_ONCE = 500
+const NOTIFY_STEP_MS = 100
 
 /** What one heartbeat says of the client, beside its groups. */
 export interface HeartbeatOf {
@@ -81,6 +87,10 @@ export class ConsumerRegistry {
   readonly #timer: Timer
   #joins = 0
   #memberCount = 0
+  /** Groups whose members are to be told in a later step. */
+  readonly #untold = new Set<ConsumerGroup>()
+  #notifiedInStep = 0
+  #notifyTimer: Timer | undefined
 
   constructor({ scheduler, log, probe, expiryMs, mayNotify }: ConsumerRegistryOptions) {
     this.#scheduler = scheduler
@@ -145,6 +155,7 @@ export class ConsumerRegistry {
 
   close(): void {
     this.#timer.cancel()
+    this.#notifyTimer?.cancel()
   }
 
   #group(data: ConsumerData): ConsumerGroup {
@@ -288,9 +299,26 @@ export class ConsumerRegistry {
 
   #notify(group: ConsumerGroup): void {
     if (group.messageModel === 'BROADCASTING' || !this.#mayNotify(group.name)) return
+    if (this.#notifiedInStep < NOTIFIED_AT_ONCE) this.#notifyNow(group)
+    else this.#untold.add(group)
+  }
+
+  #notifyNow(group: ConsumerGroup): void {
+    this.#untold.delete(group)
+    this.#notifiedInStep += group.members.size
+    this.#notifyTimer ??= this.#scheduler.after(NOTIFY_STEP_MS, this.#notifyLater)
     for (const { connection } of group.members.values()) {
       this.#probe.notifications++
       connection.oneWay(NotifyConsumerIdsChanged, { consumerGroup: group.name })
+    }
+  }
+
+  readonly #notifyLater = (): void => {
+    this.#notifyTimer = undefined
+    this.#notifiedInStep = 0
+    for (const group of this.#untold) {
+      if (this.#notifiedInStep >= NOTIFIED_AT_ONCE) break
+      this.#notifyNow(group)
     }
   }
 

@@ -14,6 +14,8 @@ export interface GroupProducer {
   readonly version: number
   /** Greater for who joined later. */
   readonly joined: number
+  /** Address and process of its client id; the id itself where it does not tell. */
+  readonly process: string
   lastSeenMs: number
   /** Somebody else of its group lives in its process; said once. */
   hasTwin: boolean
@@ -40,6 +42,8 @@ export class ProducerRegistry {
   readonly #expiryMs: number
   readonly #groups = new Map<string, Map<Connection, GroupProducer>>()
   readonly #groupsOf = new Map<Connection, Set<string>>()
+  /** Producers of one group in one process, by both: nobody looks through all of a group at each heartbeat. */
+  readonly #inProcess = new Map<string, Set<GroupProducer>>()
   readonly #timer: Timer
   #joins = 0
 
@@ -70,13 +74,17 @@ export class ProducerRegistry {
     let producer = producers.get(connection)
     if (producer !== undefined && producer.clientId === clientId) producer.lastSeenMs = lastSeenMs
     else {
-      producer = { connection, clientId, language, version, joined: ++this.#joins, lastSeenMs, hasTwin: false }
+      if (producer !== undefined) this.#leaveProcess(producer, groupName)
+      const joined = ++this.#joins
+      const process = processOf(clientId)
+      producer = { connection, clientId, language, version, joined, process, lastSeenMs, hasTwin: false }
       producers.set(connection, producer)
+      this.#joinProcess(producer, groupName)
       const groups = this.#groupsOf.get(connection)
       if (groups === undefined) this.#groupsOf.set(connection, new Set([groupName]))
       else groups.add(groupName)
     }
-    if (producers.size > 1) this.#seekTwin(producers, producer, groupName)
+    this.#seekTwin(producer, groupName)
   }
 
   unregister(connection: Connection, clientId: string, groupName: string): void {
@@ -95,14 +103,13 @@ export class ProducerRegistry {
    * RocketMQ allows one producer of a group in a process: check-backs of transactions may go to either. The same client
    * id on a newer connection is no second one until the older shows life after the newer came: clients reconnect.
    */
-  #seekTwin(producers: ReadonlyMap<Connection, GroupProducer>, producer: GroupProducer, group: string): void {
-    if (producer.hasTwin || INNER_GROUPS.test(group)) return
-    const process = processOf(producer.clientId)
-    for (const other of producers.values()) {
+  #seekTwin(producer: GroupProducer, group: string): void {
+    if (producer.hasTwin) return
+    const neighbours = this.#inProcess.get(processKey(producer, group))!
+    if (neighbours.size === 1 || INNER_GROUPS.test(group)) return
+    for (const other of neighbours) {
       if (other === producer || !other.connection.isOpen) continue
-      const sameId = other.clientId === producer.clientId
-      if (sameId ? other.joined < producer.joined : process === undefined || processOf(other.clientId) !== process)
-        continue
+      if (other.clientId === producer.clientId && other.joined < producer.joined) continue
       producer.hasTwin = true
       other.hasTwin = true
       this.#probe.secondInstances++
@@ -116,8 +123,24 @@ export class ProducerRegistry {
     }
   }
 
+  #joinProcess(producer: GroupProducer, group: string): void {
+    const key = processKey(producer, group)
+    const neighbours = this.#inProcess.get(key)
+    if (neighbours === undefined) this.#inProcess.set(key, new Set([producer]))
+    else neighbours.add(producer)
+  }
+
+  #leaveProcess(producer: GroupProducer, group: string): void {
+    const key = processKey(producer, group)
+    const neighbours = this.#inProcess.get(key)
+    neighbours?.delete(producer)
+    if (neighbours?.size === 0) this.#inProcess.delete(key)
+  }
+
   #leave(groupName: string, connection: Connection): void {
     const producers = this.#groups.get(groupName)
+    const producer = producers?.get(connection)
+    if (producer !== undefined) this.#leaveProcess(producer, groupName)
     if (producers?.delete(connection) === true && producers.size === 0) this.#groups.delete(groupName)
     const groups = this.#groupsOf.get(connection)
     groups?.delete(groupName)
@@ -137,7 +160,9 @@ export class ProducerRegistry {
   }
 }
 
-/** `ip@pid#nanoTime`: address and process; undefined where the id does not tell. */
-function processOf(clientId: string): string | undefined {
-  return /^([^@]+@\d+)#/.exec(clientId)?.[1]
+/** `ip@pid#nanoTime`: address and process; the id itself where it does not tell. */
+function processOf(clientId: string): string {
+  return /^([^@]+@\d+)#/.exec(clientId)?.[1] ?? clientId
 }
+
+const processKey = ({ process }: GroupProducer, group: string): string => `${group}\u0000${process}`
