@@ -167,7 +167,7 @@ export class BitFlips {
   ): Pick<Flip, 'end' | 'why'> {
     for (const [key, bytes] of found) {
       const stored = this.#stored.get(key)
-      if (stored !== undefined && stored.bytes.equals(bytes)) continue
+      if (stored?.bytes.equals(bytes) === true) continue
       assert.ok(
         flip.field !== undefined && flip.field !== 'body',
         `I17: a wrong message was served: ${key}, ${flip.field}`,

@@ -60,6 +60,7 @@ const CONFIG = `${ROOT}/config/topics.json`
 /** One seed: several lives of a store on one simulated disk, each ended by a crash or a stop, and what must hold. */
 export class CrashRun {
   readonly history: string[] = []
+  crashes = 0
   readonly #random: SeededRandom
   readonly #disk: SimulatedDisk
   readonly #scheduler: SimulatedScheduler
@@ -234,6 +235,7 @@ export class CrashRun {
   #crash(kind: 'power' | 'kill'): void {
     const crashing = this.#crashing!
     crashing.isDown = true
+    this.crashes++
     const flushed = this.#store?.flushed.value ?? 0
     if (kind === 'power') {
       this.#boots++
