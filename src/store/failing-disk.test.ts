@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { SeededRandom } from '../base/random.ts'
+import { SimulatedDisk } from '../base/simulated-disk.ts'
+import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import type { WaitFailure, Watermark } from '../base/watermark.ts'
 import { PutStatus } from './message-store.ts'
 import { draftOf, openSimulatedStore, type SimulatedStore } from './simulated-store.ts'
@@ -195,4 +198,38 @@ describe('a recovery', () => {
     for (const topic of ['a', 'b', 'c']) assert.equal(again.store.entries(topic, 0, 0, 9).length, 1)
     await again.close()
   })
+})
+
+test('a failed write that is cleaned away in part does not look like damage after a kill', async () => {
+  const scheduler = new SimulatedScheduler()
+  const disk = new SimulatedDisk(new SeededRandom(1), { scheduler })
+  disk.makeDirectorySync('/proc/sys/kernel/random')
+  disk.openSync('/proc/sys/kernel/random/boot_id', 'write').writeSync(Buffer.from('boot-1'), 0)
+  const { openSync } = disk
+  let failing = false
+  disk.openSync = (path, mode) => {
+    const file = openSync.call(disk, path, mode)
+    if (!path.includes('/commitlog/')) return file
+    const writeSync: typeof file.writeSync = (bytes, position) => {
+      const isCleaning = bytes.every((byte) => byte === 0)
+      if (failing && isCleaning && position >= 8192) throw EIO
+      file.writeSync(bytes, position)
+      if (failing && !isCleaning) throw EIO
+    }
+    return { ...file, writeSync }
+  }
+  const simulated = await openSimulatedStore({}, { disk, scheduler, writePolicy: 'sync' })
+  const { store } = simulated
+  store.append(draftOf({ topic: 'kept' }))
+  await scheduler.settle()
+  for (let sent = 0; sent < 20; sent++) store.append(draftOf({ body: Buffer.alloc(1000, 'x') }))
+  // All of it comes into the file, and the disk calls it a failure; of what is cleaned it takes the beginning only.
+  failing = true
+  await scheduler.advance(1700)
+  assert.equal(store.writable, false)
+  assert.ok(store.positions.flushed > 0, 'and what was written before was synced in the meantime')
+  failing = false
+  const again = await simulated.reopen()
+  assert.equal(again.store.maxOffset('kept', 0), 1)
+  await again.close()
 })

@@ -318,11 +318,10 @@ export class FileStore implements MessageStore {
     try {
       // A topic deleted in the meantime ends here, not where its last messages would have been.
       deletedTopics.cut(position)
-      // A kill in the middle must not leave half of what is cleaned away: that would look like damage.
-      checkpoint.saveSync({ ...this.#describeNote(), truncatingTo: position })
+      checkpoint.saveSync(this.#describeNote())
       commitLog.cleanEnd()
       if (!this.#syncEnd()) return false
-      checkpoint.saveSync(this.#describeNote())
+      checkpoint.saveSync({ ...this.#describeNote(), truncatingTo: -1 })
       gate.pausedByLog = undefined
       if (!space.isFull) this.#log.info('commit log taken up again', { position })
       return true
@@ -367,7 +366,7 @@ export class FileStore implements MessageStore {
   readonly #describe = (): CheckpointNote => this.#describeNote()
 
   #describeNote(): CheckpointNote {
-    const { commitLog, lock } = this.#parts
+    const { commitLog, lock, gate } = this.#parts
     return {
       flushedPosition: this.#flusher.flushed,
       bootId: lock.bootId,
@@ -376,7 +375,8 @@ export class FileStore implements MessageStore {
       queueCount: 0,
       entryCount: 0,
       segmentBytes: commitLog.segmentBytes,
-      truncatingTo: -1,
+      // A kill while what failed to be written is cleaned away must not leave half of it: that would look like damage.
+      truncatingTo: gate.pausedByLog === undefined ? -1 : commitLog.appended,
     }
   }
 
