@@ -85,6 +85,18 @@ export const steps: readonly Step[] = [
   ['deleted-consumerProgress', 'consumerProgress'],
   ['deleted-consumerProgress-group', `consumerProgress -g ${workers}`],
   ['deleted-consumerProgress-kept', `consumerProgress -g ${watchers}`],
+
+  ['cleanExpiredCQ', 'cleanExpiredCQ -b BROKER'],
+  ['cleanExpiredCQ-cluster', 'cleanExpiredCQ -c DefaultCluster'],
+  ['cleanExpiredCQ-unknown', 'cleanExpiredCQ -c NoCluster'],
+  ['cleanUnusedTopic', 'cleanUnusedTopic -b BROKER'],
+  ['cleanUnusedTopic-cluster', 'cleanUnusedTopic -c DefaultCluster'],
+  ['cleanUnusedTopic-unknown', 'cleanUnusedTopic -c NoCluster'],
+  ['deleteExpiredCommitLog', 'deleteExpiredCommitLog -b BROKER'],
+  ['deleteExpiredCommitLog-cluster', 'deleteExpiredCommitLog -c DefaultCluster'],
+  ['deleteExpiredCommitLog-unknown', 'deleteExpiredCommitLog -c NoCluster'],
+  ['deleteExpiredCommitLog-nameserver', 'deleteExpiredCommitLog -b NAMESERVER'],
+  ['cleaned-topicStatus', `topicStatus -t ${orders}`],
 ]
 
 export const expectedFolder: string = path.join(root, 'interop/expected/mqadmin')
