@@ -71,4 +71,12 @@ describe('a tag expression', () => {
     for (let index = 0; index < 2_000; index++) filters.ofExpression(`tag-${index}`)
     assert.notEqual(filters.ofExpression('first'), first)
   })
+
+  test('that is long is not remembered, and one beyond all measure is none', () => {
+    const filters = new TagFilters()
+    const long = Array.from({ length: 1_000 }, (_, index) => `tag-${index}`).join('||')
+    assert.ok(matches(filters.ofExpression(long) as MessageFilter, 'tag-999'))
+    assert.notEqual(filters.ofExpression(long), filters.ofExpression(long), 'a thousand of them would be much')
+    assert.equal(filters.ofExpression('a||'.repeat(5_000_000)), 'none')
+  })
 })

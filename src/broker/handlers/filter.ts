@@ -5,6 +5,10 @@ import type { MessageFilter } from '../../store/message-store.ts'
 const ALL = '*'
 /** Expressions of pulls that bring their own, remembered at once; a group uses one. */
 const REMEMBERED = 1_024
+/** Longer ones are compiled for each pull: whoever sends them pays, and nobody keeps them. */
+const REMEMBERED_LENGTH = 4_096
+/** A pull that waits keeps its expression; thousands of tags fit into this. */
+const MAX_LENGTH = 65_536
 
 /** Matches hashes of tags, as consume queue entries carry them; clients compare the tags themselves. */
 export class TagFilter implements MessageFilter {
@@ -38,14 +42,15 @@ export class TagFilters {
     return filter
   }
 
-  /** @returns `none` when the expression names no tag; undefined: everything matches */
+  /** @returns `none` when the expression names no tag, or is far too long; undefined: everything matches */
   ofExpression(expression: string | undefined): MessageFilter | undefined | 'none' {
     if (expression === undefined || expression === '' || expression === ALL) return undefined
     let filter = this.#byExpression.get(expression)
     if (filter === undefined) {
-      const tags = tagsOf(expression)
+      const tags = expression.length > MAX_LENGTH ? [] : tagsOf(expression)
       if (tags.length === 0) return 'none'
       filter = new TagFilter(tags.map(javaHashCode))
+      if (expression.length > REMEMBERED_LENGTH) return filter
       if (this.#byExpression.size >= REMEMBERED) this.#byExpression.clear()
       this.#byExpression.set(expression, filter)
     }
