@@ -62,6 +62,20 @@ describe('a broker', () => {
     assert.deepEqual(machine.disk.listSync('/store'), [])
   })
 
+  test('says of what is asked for and not served yet that it is not, and how to be without it', async () => {
+    const machine = new Machine()
+    const running = await machine.start({ brokerRole: 'SYNC_MASTER', enablePropertyFilter: 'true' })
+    const said = machine.log.lines.filter(({ level }) => level === 'warn')
+    assert.deepEqual(
+      said.map(({ message, fields }) => [message.split(':')[0], fields['fix']]),
+      [
+        ['brokerRole=SYNC_MASTER', 'brokerRole=ASYNC_MASTER'],
+        ['enablePropertyFilter=true', 'enablePropertyFilter=false, and subscriptions by tags'],
+      ],
+    )
+    await machine.pass(running.close())
+  })
+
   test('with port 0 takes one that is free, and writes it into message ids', async () => {
     const machine = new Machine()
     const running = await machine.start({ listenPort: '0' })

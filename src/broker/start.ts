@@ -88,6 +88,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   await using opened = new AsyncDisposableStack() // should a later step throw, earlier ones close
 
   refuseReplica(settings)
+  warnOfUnserved(settings, log)
   const advertisedHost = advertised(settings)
   // Every record names it, so it must be known before the store is opened.
   const { listenPort, bindAddress, fastListenEnable } = settings
@@ -235,6 +236,20 @@ function refuseReplica({ brokerRole, brokerId }: BrokerSettings): void {
   if (brokerRole === 'SLAVE') throw new SettingsError('brokerRole=SLAVE: replicas are not served by this version')
   if (brokerId !== 0)
     throw new SettingsError(`brokerId=${brokerId}: only masters, with id 0, are served by this version`)
+}
+
+/** What is asked for and not served must not look as if it were. */
+function warnOfUnserved({ brokerRole, enablePropertyFilter }: BrokerSettings, log: Log): void {
+  if (brokerRole === 'SYNC_MASTER') {
+    log.warn('brokerRole=SYNC_MASTER: nothing is replicated by this version, so no answer waits for a replica', {
+      fix: 'brokerRole=ASYNC_MASTER',
+    })
+  }
+  if (enablePropertyFilter) {
+    log.warn('enablePropertyFilter=true: SQL92 subscriptions are refused by this version', {
+      fix: 'enablePropertyFilter=false, and subscriptions by tags',
+    })
+  }
 }
 
 /** How often a port is looked for whose fast port is free as well. */
