@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Request } from '../protocol/command.ts'
-import { QueryMessage } from '../protocol/commands/query.ts'
+import { QueryConsumeQueue, QueryMessage } from '../protocol/commands/query.ts'
 import { decodeMessage, decodeMessages } from '../protocol/message.ts'
 import { encodeProperties } from '../protocol/properties.ts'
 import { draftOf } from '../store/simulated-store.ts'
@@ -110,5 +110,40 @@ describe('queries by key and by id', () => {
     const last = store.entries('found', 0, 2, 1)[0]!
     assert.equal(fields.indexLastUpdatePhyoffset, String(last.position))
     assert.equal(fields.indexLastUpdateTimestamp, String(store.storeTimestampAt('found', 0, 2)))
+  })
+  test('entries of a consume queue are shown as Java shows them', async () => {
+    const { store } = broker.broker
+    for (const body of ['one', 'two', 'three']) store.append(draftOf({ topic: 'entries', body }))
+    await broker.scheduler.advance(1)
+    const entries = async (index: number, count: number, consumerGroup?: string): Promise<string | undefined> => {
+      const { code, body } = await client.ask(QueryConsumeQueue, {
+        topic: 'entries',
+        queueId: 0,
+        index,
+        count,
+        consumerGroup,
+      })
+      assert.equal(code, 0)
+      return body.toString()
+    }
+    const positions = store.entries('entries', 0, 0, 3).map(({ position, sizeBytes }) => ({
+      eval: false,
+      physicOffset: position,
+      physicSize: sizeBytes,
+      tagsCode: 0,
+    }))
+    assert.deepEqual(JSON.parse((await entries(1, 5))!), {
+      maxQueueIndex: 3,
+      minQueueIndex: 0,
+      queueData: positions.slice(1),
+    })
+    assert.deepEqual(JSON.parse((await entries(0, 1, 'nobody'))!), {
+      filterData: 'nobody@entries is not online!',
+      maxQueueIndex: 3,
+      minQueueIndex: 0,
+      queueData: positions.slice(0, 1),
+    })
+    assert.equal(await entries(3, 1), '')
+    assert.equal(await entries(-1, 1), '')
   })
 })

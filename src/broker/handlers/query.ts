@@ -57,26 +57,30 @@ export const queryMessage =
     return withCode(ResponseCode.QUERY_NOT_FOUND, remark, header)
   }
 
+/**
+ * For tools. Java evaluates filters for entries with a filter extension only, so `eval` is false; offsets outside of the
+ * queue it answers with a success that has no body.
+ */
 export const queryConsumeQueue =
   ({ store, consumers }: Broker): Answer<typeof QueryConsumeQueue> =>
   ({ topic, queueId, index, count, consumerGroup }) => {
     if (!store.queueExists(topic, queueId))
       throw new Refusal(ResponseCode.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`)
-    const from = Math.max(index, store.minOffset(topic, queueId))
-    const queueData = store.entries(topic, queueId, from, Math.min(Math.max(count, 0), MAX_ENTRIES)).map((entry) => ({
-      eval: true,
+    const min = store.minOffset(topic, queueId)
+    const max = store.maxOffset(topic, queueId)
+    if (index < min || index >= max)
+      return withCode(ResponseCode.SUCCESS, `Index ${index} of ${queueId}@${topic} is not exist!`)
+    const queueData = store.entries(topic, queueId, index, Math.min(Math.max(count, 0), MAX_ENTRIES)).map((entry) => ({
+      eval: false,
       physicOffset: entry.position,
       physicSize: entry.sizeBytes,
       tagsCode: entry.tagsCode,
     }))
-    return withBody(
-      undefined,
-      stringifyJavaJson({
-        maxQueueIndex: store.maxOffset(topic, queueId),
-        minQueueIndex: store.minOffset(topic, queueId),
-        queueData,
-        subscriptionData:
-          consumerGroup === undefined ? undefined : consumers.get(consumerGroup)?.subscriptions.get(topic),
-      }),
-    )
+    const subscriptionData =
+      consumerGroup === undefined ? undefined : consumers.get(consumerGroup)?.subscriptions.get(topic)
+    let filterData: string | undefined
+    if (consumerGroup !== undefined)
+      filterData = subscriptionData === undefined ? `${consumerGroup}@${topic} is not online!` : 'null'
+    const body = { filterData, maxQueueIndex: max, minQueueIndex: min, queueData, subscriptionData }
+    return withBody(undefined, stringifyJavaJson(body))
   }
