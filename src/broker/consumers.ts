@@ -3,9 +3,12 @@ import type { Scheduler, Timer } from '../base/scheduler.ts'
 import type { ConsumerData, SubscriptionData } from '../protocol/bodies.ts'
 import { NotifyConsumerIdsChanged } from '../protocol/commands/client.ts'
 import type { Connection } from '../remoting/connection.ts'
+import { SparingLog } from './sparing-log.ts'
 import { describeDifference, viewOf } from './subscription-views.ts'
 
 const SCAN_MS = 10_000
+/** Warnings between two scans; of more only the number is said. */
+const MOST_WARNINGS = 50
 /**
  * So many notifications go out at once in a step of time; beyond, a group hears of all its changes together, later.
  * Thousands of members that come back after a restart would otherwise tell each other millions of times.
@@ -78,6 +81,7 @@ export interface ConsumerRegistryOptions {
 export class ConsumerRegistry {
   readonly #scheduler: Scheduler
   readonly #log: Log
+  readonly #warnings: SparingLog
   readonly #probe: ConsumersProbe
   readonly #expiryMs: number
   readonly #mayNotify: (group: string) => boolean
@@ -95,6 +99,7 @@ export class ConsumerRegistry {
   constructor({ scheduler, log, probe, expiryMs, mayNotify }: ConsumerRegistryOptions) {
     this.#scheduler = scheduler
     this.#log = log
+    this.#warnings = new SparingLog(log, MOST_WARNINGS)
     this.#probe = probe
     this.#expiryMs = expiryMs
     this.#mayNotify = mayNotify
@@ -218,7 +223,7 @@ export class ConsumerRegistry {
       if (other.clientId !== alive.clientId || other.joined <= alive.joined || !other.connection.isOpen) continue
       alive.sharesClientId = true
       this.#probe.sharedClientIds++
-      this.#log.warn('two clients share one client id: each takes the queues of both for its own', {
+      this.#warnings.warn('two clients share one client id: each takes the queues of both for its own', {
         group: group.name,
         clientId: alive.clientId,
         peers: `${alive.connection.peer} ${other.connection.peer}`,
@@ -272,7 +277,7 @@ export class ConsumerRegistry {
       return
     }
     const [one, other] = [...views.values()]
-    this.#log.warn('members of one group disagree in their subscriptions: messages go missing for some of them', {
+    this.#warnings.warn('members of one group disagree in their subscriptions: messages go missing for some of them', {
       group: group.name,
       oneClient: one!.clientId,
       otherClient: other!.clientId,
@@ -323,11 +328,12 @@ export class ConsumerRegistry {
   }
 
   #expire(): void {
+    this.#warnings.settle()
     const oldest = this.#scheduler.monotonic() - this.#expiryMs
     for (const group of [...this.#groups.values()]) {
       for (const { connection, clientId, lastSeenMs } of [...group.members.values()]) {
         if (lastSeenMs >= oldest) continue
-        this.#log.warn('consumer gone: no heartbeat', { group: group.name, clientId, peer: connection.peer })
+        this.#warnings.warn('consumer gone: no heartbeat', { group: group.name, clientId, peer: connection.peer })
         this.#leave(group, connection)
         connection.close('no heartbeat')
       }

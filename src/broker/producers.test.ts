@@ -81,6 +81,20 @@ describe('a second producer of one group', () => {
     await broker.close()
   })
 
+  test('of ten thousand groups in one heartbeat are not ten thousand lines in the log', async () => {
+    const broker = await startSimulatedBroker()
+    const [a, b] = [await broker.connect(), await broker.connect()]
+    const groups = Array.from({ length: 10_000 }, (_, each) => `p${each}`)
+    await beat(a, '10.0.0.1@77#1', ...groups)
+    await beat(b, '10.0.0.1@77#2', ...groups)
+    assert.equal(seconds(broker).length, 50)
+    assert.equal(broker.probe('broker.producers.secondInstances'), 10_000)
+    await broker.scheduler.advance(10_000)
+    const rest = broker.log.lines.find(({ message }) => message.includes('were left out'))
+    assert.equal(rest?.fields['lines'], 9_950)
+    await broker.close()
+  })
+
   test('with the same client id is warned of, when the first shows life again', async () => {
     const broker = await startSimulatedBroker()
     const [a, b] = [await broker.connect(), await broker.connect()]

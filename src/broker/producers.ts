@@ -1,8 +1,11 @@
 import type { Log } from '../base/log.ts'
 import type { Scheduler, Timer } from '../base/scheduler.ts'
 import type { Connection } from '../remoting/connection.ts'
+import { SparingLog } from './sparing-log.ts'
 
 const SCAN_MS = 10_000
+/** Warnings between two scans; of more only the number is said. */
+const MOST_WARNINGS = 50
 
 /** Groups that Java's client library uses itself, in every instance of a process. */
 const INNER_GROUPS = /^(CLIENT_INNER_PRODUCER$|_INNER_TRACE_PRODUCER)/
@@ -37,7 +40,7 @@ export interface ProducerRegistryOptions {
 /** Who is in which producer group, over which connection. */
 export class ProducerRegistry {
   readonly #scheduler: Scheduler
-  readonly #log: Log
+  readonly #warnings: SparingLog
   readonly #probe: ProducersProbe
   readonly #expiryMs: number
   readonly #groups = new Map<string, Map<Connection, GroupProducer>>()
@@ -49,7 +52,7 @@ export class ProducerRegistry {
 
   constructor({ scheduler, log, probe, expiryMs }: ProducerRegistryOptions) {
     this.#scheduler = scheduler
-    this.#log = log
+    this.#warnings = new SparingLog(log, MOST_WARNINGS)
     this.#probe = probe
     this.#expiryMs = expiryMs
     this.#timer = scheduler.every(SCAN_MS, () => this.#expire())
@@ -113,7 +116,7 @@ export class ProducerRegistry {
       producer.hasTwin = true
       other.hasTwin = true
       this.#probe.secondInstances++
-      this.#log.warn('a second producer of one group in one process: RocketMQ allows one', {
+      this.#warnings.warn('a second producer of one group in one process: RocketMQ allows one', {
         group,
         clientIds: `${other.clientId} ${producer.clientId}`,
         peers: `${other.connection.peer} ${producer.connection.peer}`,
@@ -148,11 +151,12 @@ export class ProducerRegistry {
   }
 
   #expire(): void {
+    this.#warnings.settle()
     const oldest = this.#scheduler.monotonic() - this.#expiryMs
     for (const [group, producers] of [...this.#groups]) {
       for (const { connection, clientId, lastSeenMs } of [...producers.values()]) {
         if (lastSeenMs >= oldest) continue
-        this.#log.warn('producer gone: no heartbeat', { group, clientId, peer: connection.peer })
+        this.#warnings.warn('producer gone: no heartbeat', { group, clientId, peer: connection.peer })
         this.#leave(group, connection)
         connection.close('no heartbeat')
       }
