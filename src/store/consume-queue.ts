@@ -263,6 +263,25 @@ export class ConsumeQueues {
     step()
   }
 
+  /** Writes one entry again that was found damaged. */
+  restore(
+    queue: number,
+    queueOffset: number,
+    position: number,
+    sizeBytes: number,
+    tagsLow: number,
+    tagsHigh: number,
+  ): void {
+    const unit = Buffer.alloc(UNIT_BYTES)
+    writeUnit(viewOf(unit), 0, position, sizeBytes, tagsLow, tagsHigh)
+    const tail = this.#tails[queue]
+    if (tail !== undefined && queueOffset >= tail.start && queueOffset < tail.end) {
+      unit.copy(tail.bytes, (queueOffset - tail.start) * UNIT_BYTES)
+      if (queueOffset >= tail.stored) return
+    }
+    this.#files.write(queue, queueOffset, unit)
+  }
+
   /** Makes the queue end at `queueOffset`, in memory and in its files. */
   cut(queue: number, queueOffset: number): void {
     this.#drop(queue)

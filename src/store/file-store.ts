@@ -159,6 +159,7 @@ export class FileStore implements MessageStore {
       commitLog,
       table,
       queues,
+      dispatcher,
       scheduler,
       log,
       limits: {

@@ -1,9 +1,12 @@
 import type { DiskError } from '../base/disk.ts'
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
-import { checkRecord, readPosition } from '../protocol/message.ts'
+import { checkRecord, readPosition, readQueueOffset, readSize } from '../protocol/message.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { ConsumeQueues } from './consume-queue.ts'
+import { DamageLog } from './damage-log.ts'
+import type { Dispatcher } from './dispatch.ts'
+import { EntryRepair } from './entry-repair.ts'
 import { GetStatus, type ReadRequest, type ReadResult } from './get-message.ts'
 import type { QueueTable } from './queue-table.ts'
 import {
@@ -25,6 +28,7 @@ import type { WarmLimit } from './warm-limit.ts'
 const GAP_BYTES = 16_384
 /** Longest span of one read, unless a single record is longer. */
 const SPAN_BYTES = 131_072
+const SMALLEST_RECORD = 91
 /** Entries fetched from the consume queue in one step when no filter makes more of them likely to be needed. */
 const STEP_UNITS = 64
 /** Reads from far back on their way at once. */
@@ -52,6 +56,7 @@ export interface ReaderParts {
   commitLog: CommitLog
   table: QueueTable
   queues: ConsumeQueues
+  dispatcher: Dispatcher
   scheduler: Scheduler
   log: Log
   limits: ReadLimits
@@ -65,9 +70,13 @@ export interface ReaderParts {
 export class MessageReader {
   readonly #parts: ReaderParts
   readonly #coldReads = new ReadGate(COLD_READS)
+  readonly #damage: DamageLog
+  readonly #repair: EntryRepair
 
   constructor(parts: ReaderParts) {
     this.#parts = parts
+    this.#damage = new DamageLog(parts.log)
+    this.#repair = new EntryRepair({ ...parts, damage: this.#damage })
   }
 
   read(request: ReadRequest, done: (result: ReadResult) => void): void {
@@ -77,7 +86,8 @@ export class MessageReader {
     const max = queue < 0 ? 0 : table.max[queue]!
     const outside = statusOutside(queue, request.offset, min, max)
     if (outside === undefined) {
-      new Reading(this.#parts, this.#coldReads, request, queue, min, max, done).run()
+      const tools = { coldReads: this.#coldReads, damage: this.#damage, repair: this.#repair }
+      new Reading(this.#parts, tools, request, queue, min, max, done).run()
       return
     }
     probe.missed++
@@ -102,10 +112,17 @@ function emptyResult(status: GetStatus, nextOffset: number, minOffset: number, m
   return { status, nextOffset, minOffset, maxOffset, records: [], count: 0, sizeBytes: 0, suggestReplica: false }
 }
 
+/** What all reads share. */
+interface Tools {
+  coldReads: ReadGate
+  damage: DamageLog
+  repair: EntryRepair
+}
+
 /** One read on its way: choose entries, fetch their records, look at them, and again until enough or at the end. */
 class Reading {
   readonly #parts: ReaderParts
-  readonly #coldReads: ReadGate
+  readonly #tools: Tools
   readonly #request: ReadRequest
   readonly #queue: number
   readonly #done: (result: ReadResult) => void
@@ -126,10 +143,12 @@ class Reading {
   #removedSeen = false
   #holeSeen = false
   #failedAt = -1
+  /** The entry that was last looked for in the log. */
+  #mendedAt = -1
 
   constructor(
     parts: ReaderParts,
-    coldReads: ReadGate,
+    tools: Tools,
     request: ReadRequest,
     queue: number,
     min: number,
@@ -137,7 +156,7 @@ class Reading {
     done: (result: ReadResult) => void,
   ) {
     this.#parts = parts
-    this.#coldReads = coldReads
+    this.#tools = tools
     this.#request = request
     this.#queue = queue
     this.#done = done
@@ -189,12 +208,13 @@ class Reading {
       const { view, at: start, count } = units
       for (let index = 0; index < count; index++) {
         const at = start + index * UNIT_BYTES
+        const position = unitPosition(view, at)
+        const sizeBytes = unitSize(view, at)
+        if (this.#isWrong(position, sizeBytes) && this.#mends(this.#next)) break // and is read again
         if (!unitPresent(view, at)) {
           this.#holeSeen = true
           return
         }
-        const position = unitPosition(view, at)
-        const sizeBytes = unitSize(view, at)
         if (sizeBytes === FILLER_SIZE || position < commitLog.min) {
           this.#removedSeen = true
         } else {
@@ -215,6 +235,26 @@ class Reading {
         }
         this.#next++
       }
+    }
+  }
+
+  /** Entries that cannot be right: a queue has no holes, its messages stand one behind the other in the log. */
+  #isWrong(position: number, sizeBytes: number): boolean {
+    if (sizeBytes === FILLER_SIZE) return false
+    const { commitLog } = this.#parts
+    if (position < 0 || sizeBytes < SMALLEST_RECORD || position >= commitLog.written) return true
+    return position < commitLog.min && this.#lastPosition >= commitLog.min
+  }
+
+  /** Whether an entry has been found again in the log; tried once. */
+  #mends(queueOffset: number): boolean {
+    if (this.#mendedAt === queueOffset) return false
+    this.#mendedAt = queueOffset
+    try {
+      return this.#tools.repair.repair(this.#queue, queueOffset) !== undefined
+    } catch (cause) {
+      this.#parts.log.error('consume queue not repaired', { topic: this.#request.topic, queueOffset, cause })
+      return false
     }
   }
 
@@ -252,21 +292,24 @@ class Reading {
       const sizeBytes = this.#sizes[this.#fetched]!
       const view = commitLog.view(position, sizeBytes)
       if (view !== undefined) {
-        this.#take(view, true)
+        const isIt = readPosition(view, 0) === position && readSize(view, 0) === sizeBytes
+        if (isIt && readQueueOffset(view, 0) === this.#offsets[this.#fetched]) this.#take(view, true)
+        else this.#suspect(this.#fetched)
+        this.#fetched++
+        continue
+      }
+      const segment = commitLog.segmentAt(position)
+      if (segment === undefined || position + sizeBytes > segment.end) {
+        if (position < commitLog.min) this.#removedSeen = true
+        else this.#suspect(this.#fetched)
         this.#fetched++
         continue
       }
       const last = this.#spanFrom(this.#fetched)
-      const segment = commitLog.segmentAt(position)
-      if (segment === undefined) {
-        this.#removedSeen = true
-        this.#fetched = last + 1
-        continue
-      }
       const length = this.#positions[last]! + this.#sizes[last]! - position
       if (commitLog.appended - position > warmLimit.bytes) {
         this.#parts.probe.coldReads++
-        this.#coldReads.enter(() => this.#fetchLater(segment, position, length, last))
+        this.#tools.coldReads.enter(() => this.#fetchLater(segment, position, length, last))
         return false
       }
       const bytes = Buffer.allocUnsafe(length)
@@ -286,7 +329,7 @@ class Reading {
   #fetchLater(segment: Segment, position: number, length: number, last: number): void {
     const bytes = Buffer.allocUnsafe(length)
     const done = (error: DiskError | null, count: number): void => {
-      this.#coldReads.leave()
+      this.#tools.coldReads.leave()
       if (error === null) this.#takeSpan(bytes.subarray(0, count), last)
       else this.#failed(error)
       this.#goOn()
@@ -324,18 +367,32 @@ class Reading {
       const sizeBytes = this.#sizes[this.#fetched]!
       const isWhole =
         at + sizeBytes <= bytes.length && checkRecord(bytes, at, at + sizeBytes, { crc: true }) === sizeBytes
-      if (isWhole && readPosition(bytes, at) === position) this.#take(bytes.subarray(at, at + sizeBytes), false)
-      else this.#damaged(position)
+      const { repair } = this.#tools
+      if (isWhole && repair.isMessage(bytes, at, this.#queue, this.#offsets[this.#fetched]!, position)) {
+        this.#take(bytes.subarray(at, at + sizeBytes), false)
+      } else this.#suspect(this.#fetched)
     }
   }
 
-  /** Never a wrong body: what does not verify is left out, and said aloud. */
-  #damaged(position: number): void {
-    this.#parts.probe.damagedRecords++
-    this.#parts.log.error('damaged record not served', {
-      position,
-      path: this.#parts.commitLog.segmentAt(position)?.path,
-    })
+  /** Never a wrong message: what does not verify is looked for in the log, or else left out, and said aloud. */
+  #suspect(index: number): void {
+    const { commitLog, probe } = this.#parts
+    const { damage, repair } = this.#tools
+    const position = this.#positions[index]!
+    const path = commitLog.segmentAt(position)?.path ?? commitLog.directory
+    if (!damage.knows(path, position)) {
+      try {
+        const found = repair.repair(this.#queue, this.#offsets[index]!)
+        if (found !== undefined) {
+          this.#take(commitLog.bytesAt(found.position, found.sizeBytes), false)
+          return
+        }
+      } catch (cause) {
+        this.#parts.log.error('consume queue not repaired', { position, path, cause })
+      }
+    }
+    probe.damagedRecords++
+    damage.say('damaged record not served', path, position)
   }
 
   /** Ends the read before the record that the disk did not give: the consumer asks again from there. */

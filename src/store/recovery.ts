@@ -136,7 +136,9 @@ export class Recovery {
   /** Bytes up to here were on the device: when they are not there now, something else than a crash took them. */
   get #floor(): number {
     const { checkpoint } = this.#parts
-    const dispatched = checkpoint.logicsPhysicalOffset > 0 ? checkpoint.logicsPhysicalOffset + 1 : 0
+    // Our note, which has a checksum, lies behind whatever is dispatched; Java's field has none.
+    const isNoted = this.#ours || checkpoint.logicsPhysicalOffset <= 0
+    const dispatched = isNoted ? 0 : checkpoint.logicsPhysicalOffset + 1
     return Math.max(checkpoint.note?.flushedPosition ?? 0, dispatched)
   }
 
