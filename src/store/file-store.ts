@@ -23,11 +23,12 @@ import type { MessageStore, Positions, QueueEntry, StoreOptions } from './messag
 import { type Boundary, offsetByTime } from './offset-by-time.ts'
 import { PendingRecords } from './pending-records.ts'
 import type { QueueFiles } from './queue-files.ts'
+import type { QueueList } from './queue-list.ts'
 import { type DestroyedQueue, QueueRetention } from './queue-retention.ts'
 import type { QueueTable } from './queue-table.ts'
 import { UNIT_BYTES, unitPosition, unitPresent, unitSize, unitTagsHigh, unitTagsLow } from './queue-unit.ts'
 import { RawAppender } from './raw-appender.ts'
-import { countEntries, type Recovered } from './recovery.ts'
+import { countEntries, markOf, type Recovered } from './recovery.ts'
 import { Retention } from './retention.ts'
 import { sizeText, usedRatio } from './space-text.ts'
 import type { StoreLock } from './store-lock.ts'
@@ -56,6 +57,7 @@ export interface FileStoreParts {
   commitLog: CommitLog
   table: QueueTable
   files: QueueFiles
+  list: QueueList
   queues: ConsumeQueues
   dispatcher: Dispatcher
   deletedTopics: DeletedTopics
@@ -138,6 +140,7 @@ export class FileStore implements MessageStore {
     })
     this.#flusher.reset(recovered.end)
     commitLog.onSyncFailed = (error) => this.#flusher.fail(error)
+    files.onLost = this.#onQueueLost
     this.#appender = new Appender({
       commitLog,
       table,
@@ -360,6 +363,19 @@ export class FileStore implements MessageStore {
     if (this.#isSync) this.confirmed.failAll('sync failed')
   }
 
+  /** The next scan begins where the log does: only there are the entries of such a queue. */
+  readonly #onQueueLost = (): void => {
+    const { checkpoint } = this.#parts
+    this.#queuesUnsyncable = true
+    checkpoint.logicsPhysicalOffset = 0
+    checkpoint.logicsMsgTimestamp = 0
+    try {
+      checkpoint.saveSync(this.#describeNote())
+    } catch (error) {
+      this.#onCheckpointFailed(error as DiskError)
+    }
+  }
+
   readonly #onCheckpointFailed = (error: DiskError): void => {
     if (!this.#parts.space.explains(error)) this.#log.error('checkpoint not written', { cause: error })
   }
@@ -411,7 +427,7 @@ export class FileStore implements MessageStore {
         this.#log.error('consume queues not synced: the next start scans more of the log', { cause: error })
         return
       }
-      if (lastPosition <= checkpoint.logicsPhysicalOffset) return
+      if (this.#queuesUnsyncable || lastPosition <= checkpoint.logicsPhysicalOffset) return
       if (this.#flusher.flushed < dispatched) {
         this.#syncQueuesIn(RESUME_MS)
         return
@@ -749,12 +765,17 @@ export class FileStore implements MessageStore {
   }
 
   #noteCleanEnd(): void {
-    const { commitLog, checkpoint, abort, dispatcher, table } = this.#parts
+    const { commitLog, checkpoint, abort, dispatcher, table, files, list } = this.#parts
     this.#noteIndex()
     const head = this.#headAt(dispatcher.lastPosition)
     if (head !== undefined && dispatcher.lastPosition > checkpoint.logicsPhysicalOffset) {
       checkpoint.logicsPhysicalOffset = dispatcher.lastPosition
       checkpoint.logicsMsgTimestamp = readStoreTimestamp(head, 0)
+    }
+    try {
+      list.save(markOf(commitLog, checkpoint, files, commitLog.appended))
+    } catch (cause) {
+      this.#log.warn('list of queues not written: the next start looks at each', { cause })
     }
     const { queues: queueCount, entries: entryCount } = countEntries(table)
     checkpoint.saveSync({ ...this.#describeNote(), clean: true, logEnd: commitLog.appended, queueCount, entryCount })

@@ -12,6 +12,7 @@ import { FileStore } from './file-store.ts'
 import { KeyIndex } from './key-index.ts'
 import type { MessageStore, StoreOptions } from './message-store.ts'
 import { QueueFiles } from './queue-files.ts'
+import { QueueList } from './queue-list.ts'
 import { QueueTable } from './queue-table.ts'
 import { Recovery } from './recovery.ts'
 import { StoreLock } from './store-lock.ts'
@@ -106,10 +107,12 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
   const deletedTopics = new DeletedTopics(new ConfigFile(disk, paths.deletedTopics, log))
   deletedTopics.load(commitLog.min)
   const dispatcher = new Dispatcher({ table, queues, tags, deletedTopics, skippedTopics: batchTopics })
+  const list = new QueueList({ disk, path: paths.queueList, directory: paths.consumeQueues, table })
   const recovered = new Recovery({
     commitLog,
     table,
     files,
+    list,
     queues,
     dispatcher,
     checkpoint,
@@ -134,6 +137,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     commitLog,
     table,
     files,
+    list,
     queues,
     dispatcher,
     deletedTopics,
@@ -143,6 +147,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     recovered,
     index,
   })
+  list.remove()
   abort.create(lock.processId)
   store.start()
   return store

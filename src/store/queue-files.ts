@@ -20,6 +20,10 @@ const HEAD_BYTES = 4080
 export class QueueFiles {
   readonly unitsPerFile: number
   readonly fileBytes: number
+  /** Nobody looked at the files at this start; each is when it is first used. */
+  isListed = false
+  /** A file is not as the list said. */
+  onLost: () => void = () => {}
   readonly #disk: Disk
   readonly #directory: string
   readonly #table: QueueTable
@@ -318,6 +322,10 @@ export class QueueFiles {
     return `${this.#directory}/${topic.name}/${this.#table.queueId[queue]}`
   }
 
+  pathIn(topic: string, queueId: number, file: number): string {
+    return `${this.#directory}/${topic}/${queueId}/${fileNameOf(file * this.fileBytes)}`
+  }
+
   #pathOf(queue: number, file: number): string {
     return `${this.#directoryOf(queue)}/${fileNameOf(file * this.fileBytes)}`
   }
@@ -331,10 +339,21 @@ export class QueueFiles {
   #handle(queue: number, file: number): FileHandle {
     const path = this.#pathOf(queue, file)
     const known = this.#open.get(path)
-    if (known === undefined) return this.#keep(path, this.#disk.openSync(path, 'write'))
+    if (known === undefined) return this.#keep(path, this.#whole(path, this.#disk.openSync(path, 'write')))
     this.#open.delete(path)
     this.#open.set(path, known)
     return known
+  }
+
+  /** A file that the list of queues told of, and that is not there or too short, holds nothing until the next start. */
+  #whole(path: string, file: DiskFile): DiskFile {
+    if (!this.isListed) return file
+    const sizeBytes = file.sizeSync()
+    if (sizeBytes >= this.fileBytes) return file
+    this.onLost()
+    this.#log.error('consume queue file lost: the next start builds it again from the log', { path, sizeBytes })
+    file.truncateSync(this.fileBytes)
+    return file
   }
 
   #keep(path: string, file: DiskFile): FileHandle {

@@ -7,6 +7,7 @@ import type { ConsumeQueues } from './consume-queue.ts'
 import type { Dispatcher } from './dispatch.ts'
 import { LogScanner } from './log-scanner.ts'
 import type { QueueFiles } from './queue-files.ts'
+import type { QueueList, QueueListMark } from './queue-list.ts'
 import type { QueueTable } from './queue-table.ts'
 import { FILLER_SIZE, unitPosition, unitPresent, unitSize } from './queue-unit.ts'
 import { StoreCorrupt, StoreRefused } from './store-errors.ts'
@@ -15,6 +16,8 @@ export interface RecoveryParts {
   commitLog: CommitLog
   table: QueueTable
   files: QueueFiles
+  /** undefined: the files of every queue are looked at. */
+  list?: QueueList
   queues: ConsumeQueues
   dispatcher: Dispatcher
   checkpoint: Checkpoint
@@ -49,6 +52,8 @@ export class Recovery {
   readonly #scanner: LogScanner
   /** The note in the checkpoint describes the run that ended last: no Java broker came in between. */
   readonly #ours: boolean
+  /** The queues were read from the list of a clean stop, not from their files. */
+  #isListed = false
   /** Queue → first offset that the scan met. */
   #firstOffsets = new Map<number, number>()
   #loadedMax: Float64Array = new Float64Array(0)
@@ -68,12 +73,24 @@ export class Recovery {
     const { commitLog, queues, table, files, scheduler, log } = this.#parts
     const started = scheduler.monotonic()
     this.#endTruncation()
-    files.load()
+    this.#isListed = this.#loadList()
+    if (!this.#isListed) files.load()
     this.#refuseLostLog()
     queues.verifying = true
     queues.rewriting = this.#parts.unclean
     let from = this.#chooseStart()
-    if (!this.#scan(from)) {
+    let agrees = this.#scan(from)
+    if (this.#isListed && this.#scanner.position !== this.#parts.checkpoint.note!.logEnd) {
+      // Another broker went on from there.
+      this.#isListed = false
+      queues.forgetTails()
+      table.clear()
+      files.load()
+      from = this.#chooseStart()
+      agrees = this.#scan(from)
+    }
+    if (!agrees) {
+      this.#isListed = false
       log.warn('consume queues do not agree with the log: rebuilding them from its beginning', { from: commitLog.min })
       queues.forgetTails()
       table.clear()
@@ -87,6 +104,7 @@ export class Recovery {
     queues.writeAll()
     queues.verifying = false
     queues.rewriting = false
+    files.isListed = this.#isListed
     commitLog.startAt(end)
     const recovered: Recovered = {
       end,
@@ -100,6 +118,16 @@ export class Recovery {
       log.info('store recovered', { unclean: this.#parts.unclean, ours: this.#ours, ...recovered })
     }
     return recovered
+  }
+
+  /** After a clean stop of ours: what every queue was then, from one file. */
+  #loadList(): boolean {
+    const { checkpoint, commitLog, files, list, unclean } = this.#parts
+    const note = checkpoint.note
+    if (list === undefined || note === undefined || unclean || !note.clean || note.truncatingTo >= 0) return false
+    return list.load(markOf(commitLog, checkpoint, files, note.logEnd), (topic, queueId, file) =>
+      files.pathIn(topic, queueId, file),
+    )
   }
 
   /** A truncation that a crash interrupted is brought to its end: half of it would look like damage. */
@@ -278,6 +306,7 @@ export class Recovery {
         queues.cut(queue, table.max[queue]!)
       }
       table.next[queue] = table.max[queue]!
+      if (this.#isListed) continue
       table.min[queue] =
         table.lastPosition[queue]! < commitLog.min ? table.max[queue]! : this.#firstEntryFrom(queue, commitLog.min)
     }
@@ -299,6 +328,12 @@ export class Recovery {
     }
     return low
   }
+}
+
+/** What the list of queues goes with. */
+export function markOf(commitLog: CommitLog, checkpoint: Checkpoint, files: QueueFiles, logEnd: number): QueueListMark {
+  const { logicsPhysicalOffset, physicMsgTimestamp } = checkpoint
+  return { logMin: commitLog.min, logEnd, logicsPhysicalOffset, physicMsgTimestamp, fileBytes: files.fileBytes }
 }
 
 /** What a clean stop notes of the queues, so that a lost folder is missed at the next start. */

@@ -15,6 +15,8 @@ export interface StorePaths {
   readonly lock: string
   /** Ours: who runs on this directory. Java does not look at it. */
   readonly owner: string
+  /** Ours: what a clean stop knew of every queue. */
+  readonly queueList: string
 }
 
 export function storePaths(root: string, commitLog: string): StorePaths {
@@ -32,6 +34,7 @@ export function storePaths(root: string, commitLog: string): StorePaths {
     abort: `${base}/abort`,
     lock: `${base}/lock`,
     owner: `${base}/cometmq.owner`,
+    queueList: `${base}/cometmq.queues`,
   }
 }
 
