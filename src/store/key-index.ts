@@ -113,7 +113,10 @@ export class KeyIndex {
       .finally(() => {
         this.#running = undefined
         this.#follower.rest()
-        if (this.#isBehind && this.#retryTimer === undefined && !this.#isFull) this.readable(this.#target)
+        if (!this.#isBehind) return
+        // A disk that is behind calls back itself.
+        if (this.#isFull) this.#write()
+        else this.readable(this.#target)
       })
   }
 
@@ -232,8 +235,15 @@ export class KeyIndex {
       .catch((cause: DiskError) => this.#failed('index not written', cause))
       .finally(() => {
         this.#writing = undefined
+        if (this.#hasWork && !this.#closing) this.#write()
         if (this.#isBehind) this.readable(this.#target)
       })
+  }
+
+  /** Something waits to be written. */
+  get #hasWork(): boolean {
+    const last = this.#folder.last
+    return this.#sealing.length > 0 || last?.hasWholePiece === true || (this.#flushDue && last !== undefined)
   }
 
   /** One file at a time, one write at a time. */
@@ -319,6 +329,7 @@ export class KeyIndex {
     this.#target = Math.min(this.#target, position)
     if (this.#checked) this.#resume()
     else this.#follower.stop()
+    this.readable(this.#target)
   }
 
   /** Waits until the index holds all before `position`, but not for ever, nor while it cannot be written. */
@@ -365,16 +376,22 @@ export class KeyIndex {
     while (this.#isBehind && !isOver()) {
       const before = this.#progress
       await this.#run()
-      await this.#writing
+      await this.#drain()
       if (this.#failure !== undefined) throw this.#failure
       if (this.#progress === before && this.#checked) break
     }
-    this.#write()
-    await this.#writing
+    await this.#drain()
     if (this.#failure !== undefined) throw this.#failure
     const last = this.#folder.last
     if (last !== undefined && !isOver() && !last.isSynced) await this.#makeDurable(last)
     this.durableTimestamp(Number.POSITIVE_INFINITY)
+  }
+
+  async #drain(): Promise<void> {
+    do {
+      this.#write()
+      await this.#writing
+    } while (this.#hasWork && this.#failure === undefined)
   }
 
   get #progress(): string {
