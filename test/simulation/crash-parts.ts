@@ -23,7 +23,7 @@ export class Failed extends Error {
 }
 
 /** One seed in so many is run against a whole broker with its clients; all are run against a store alone. */
-const WHOLE_BROKER = 4
+const WHOLE_BROKER = 10
 const IMAGES_PER_OPERATION = 1
 /** Flips in one directory; the next has another form and another end. */
 const FLIPS_PER_STORE = 250

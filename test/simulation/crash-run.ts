@@ -23,6 +23,7 @@ export interface Mutant {
   skipDatasync?: boolean
   skipDirectorySync?: boolean
   ignoreFailedSync?: boolean
+  ignoreFailedWrites?: boolean
   /** Writes the configuration file where it stands. */
   saveInPlace?: boolean
   /** Changes a class of the store, and gives back what undoes it. */
@@ -154,9 +155,10 @@ export class CrashRun {
   async #open(plan: Partial<FaultPlan> & Pick<FaultPlan, 'downAt' | 'failAt'>): Promise<boolean> {
     this.#writeBootId()
     const { skipDatasync = false, skipDirectorySync = false, ignoreFailedSync = false } = this.#mutant
+    const { ignoreFailedWrites = false } = this.#mutant
     const crashing = new CrashingDisk(
       this.#disk,
-      { ...plan, skipDatasync, skipDirectorySync, ignoreFailedSync },
+      { ...plan, skipDatasync, skipDirectorySync, ignoreFailedSync, ignoreFailedWrites },
       this.#random,
     )
     this.#crashing = crashing

@@ -15,6 +15,9 @@ export interface FaultPlan {
   skipDatasync?: boolean
   skipDirectorySync?: boolean
   ignoreFailedSync?: boolean
+  ignoreFailedWrites?: boolean
+  /** What should be replaced at once is overwritten where it stands. */
+  renameByCopying?: boolean
 }
 
 export type FaultKind = 'ENOSPC' | 'EIO'
@@ -73,6 +76,7 @@ export class CrashingDisk implements Disk {
       const part = this.#random.below(bytes.length)
       if (part > 0) write(bytes.subarray(0, part))
       this.events.push(`write failed after ${part} of ${bytes.length} bytes`)
+      if (this.plan.ignoreFailedWrites === true) return
       throw failure(this.#random.below(2) === 0 ? 'ENOSPC' : 'EIO', path)
     }
     write(bytes)
@@ -99,7 +103,22 @@ export class CrashingDisk implements Disk {
 
   renameSync(from: string, to: string): void {
     this.step('rename', from)
-    this.inner.renameSync(from, to)
+    if (this.plan.renameByCopying === true) this.#copy(from, to)
+    else this.inner.renameSync(from, to)
+  }
+
+  #copy(from: string, to: string): void {
+    const source = this.inner.openSync(from, 'read')
+    const bytes = Buffer.alloc(source.sizeSync())
+    source.readSync(bytes, 0)
+    source.closeSync()
+    const target = this.inner.openSync(to, 'write')
+    target.truncateSync(0)
+    this.step('copy', to)
+    target.writeSync(bytes, 0)
+    target.datasyncSync()
+    target.closeSync()
+    this.inner.removeSync(from)
   }
 
   removeSync(path: string): void {

@@ -17,6 +17,7 @@ const TOPICS = ['orders', 'payments', 'deleted']
 const QUEUE_IDS = [0, 1]
 const CONFIG = '/store/config/extra.json'
 
+type Within = 'script' | 'truncation'
 export type FlushMode = 'SYNC_FLUSH' | 'ASYNC_FLUSH'
 
 /** How one life went in which one call of the disk failed. */
@@ -35,6 +36,7 @@ export interface Lived {
 export class EveryOperation {
   readonly history: History
   readonly #mode: FlushMode
+  readonly #within: Within
   readonly #failAt: number
   readonly #code: 'EIO' | 'ENOSPC'
   readonly #scheduler = new SimulatedScheduler(1_700_000_000_000)
@@ -48,12 +50,14 @@ export class EveryOperation {
   #config: { saved: string | undefined; begun: string | undefined } = { saved: undefined, begun: undefined }
   #nextId = 1
 
-  constructor(mode: FlushMode, failAt: number, code: 'EIO' | 'ENOSPC' = 'EIO') {
+  /** @param within calls are counted from the beginning of the script, or of its truncation */
+  constructor(mode: FlushMode, failAt: number, code: 'EIO' | 'ENOSPC' = 'EIO', within: Within = 'script') {
     this.#mode = mode
+    this.#within = within
     this.#failAt = failAt
     this.#code = code
     this.#disk = new SimulatedDisk(new SeededRandom(failAt + 7), { scheduler: this.#scheduler, latencyMs: 1 })
-    this.#failing = new FailingDisk(this.#disk, failAt, code)
+    this.#failing = new FailingDisk(this.#disk, within === 'script' ? failAt : Number.POSITIVE_INFINITY, code)
     this.history = new History(this.#scheduler)
   }
 
@@ -231,6 +235,7 @@ export class EveryOperation {
     this.history.note('truncate', { position })
     for (const [id, { outcome }] of this.#sends)
       if (outcome === 'ok' || outcome === 'pending') this.#ifBehind(id, position)
+    if (this.#within === 'truncation') this.#failing.failAt = this.#failing.calls + this.#failAt
     this.#try(() => store.truncateTo(position))
   }
 

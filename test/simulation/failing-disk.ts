@@ -9,12 +9,13 @@ export class FailingDisk implements Disk {
   /** The process is gone: nothing has an effect any more, and nobody is told. */
   isDown = false
   readonly inner: SimulatedDisk
-  readonly #failAt: number
+  /** The number of the call that fails. */
+  failAt: number
   readonly #code: 'EIO' | 'ENOSPC'
 
   constructor(inner: SimulatedDisk, failAt: number, code: 'EIO' | 'ENOSPC') {
     this.inner = inner
-    this.#failAt = failAt
+    this.failAt = failAt
     this.#code = code
   }
 
@@ -22,7 +23,7 @@ export class FailingDisk implements Disk {
   next(call: string, path: string): DiskError | undefined {
     if (this.isDown) return Object.assign(new Error(`EDOWN: simulated, ${path}`), { code: 'EDOWN' })
     this.calls++
-    if (this.calls !== this.#failAt) return undefined
+    if (this.calls !== this.failAt) return undefined
     this.failed = `${call} ${path}`
     return Object.assign(new Error(`${this.#code}: simulated, ${call} ${path}`), { code: this.#code })
   }
