@@ -79,7 +79,7 @@ export class OffsetTable {
 
   /**
    * Takes back what lies behind the end of a queue: after a loss of power the end of the log may be gone, and a group
-   * that stood behind it would miss the messages that come in its place.
+   * that stood behind it would miss the messages that come in its place. Durable when it returns, for the same reason.
    *
    * @returns how many were taken back
    */
@@ -97,7 +97,7 @@ export class OffsetTable {
         }
       }
     }
-    if (limited > 0) this.#dirty = true
+    if (limited > 0) this.#file.save(this.#text())
     return limited
   }
 
