@@ -5,7 +5,12 @@ import { describe, test } from 'node:test'
 import { expectedFolder, recordedSteps, steps } from '../interop/groups/mqadmin.ts'
 import { difference, normalise, type Places } from '../interop/groups/mqadmin-text.ts'
 
-const here: Places = { nameServer: '127.0.0.1:20020', broker: '127.0.0.1:20030', work: '/tmp/x/mqadmin' }
+const here: Places = {
+  nameServer: '127.0.0.1:20020',
+  broker: '127.0.0.1:20030',
+  work: '/tmp/x/mqadmin',
+  words: new Map(),
+}
 
 const says = (command: string, out: string, err = ''): string => normalise({ command, out, err }, here)
 const expected = (step: string): string => readFileSync(path.join(expectedFolder, `${step}.txt`), 'utf8')
@@ -128,6 +133,40 @@ describe('what mqadmin printed, compared', () => {
     assert.equal(progress('2026-11-25 21:34:02'), progress('2025-01-01 01:02:03', '0.00'))
     assert.notEqual(progress('2026-11-25 21:34:02'), progress('1970-01-01'))
     assert.notEqual(progress('2026-11-25 21:34:02'), progress('2026-11-25 21:34:02', '1.0666'))
+  })
+
+  test('of one message its times, the port of its producer and its ids are of the run, and nothing else is', () => {
+    const message = (id: string, time: string, host: string, offset = '21810'): string =>
+      normalise(
+        {
+          command: `queryMsgById -t a -i ${id}`,
+          out: `OffsetID:            ${id}\nCommitLog Offset:    ${offset}\nBorn Timestamp:      ${time}\nStore Timestamp:     ${time}\nBorn Host:           ${host}\n`,
+          err: '',
+        },
+        { ...here, words: new Map([['OFFSET-ID-0', id]]) },
+      )
+    const one = message('7F01', '2026-11-25 21:34:02,424', '127.0.0.1:50000')
+    assert.equal(one, message('7F02', '2025-01-01 01:02:03,004', '127.0.0.1:50001'))
+    assert.match(one, /^\$ mqadmin queryMsgById -t a -i OFFSET-ID-0\nOffsetID: {12}OFFSET-ID-0\n/)
+    assert.notEqual(one, message('7F01', '2026-11-25 21:34:02', '127.0.0.1:50000'))
+    assert.notEqual(one, message('7F01', '2026-11-25 21:34:02,424', '127.0.0.2:50000'))
+    assert.notEqual(one, message('7F01', '2026-11-25 21:34:02,424', '127.0.0.1:50000', '21811'))
+  })
+
+  test('printMsg and queryMsgByKey: moments, the port and the hour alone are of the run', () => {
+    const printed = (born: string, port: string, stored = '1795646911568'): string =>
+      says(
+        'printMsg -t a',
+        `MSGID: x [bornTimestamp=${born}, bornHost=/127.0.0.1:${port}, storeTimestamp=${stored}, x]\n`,
+      )
+    assert.equal(printed('1795646911538', '34264'), printed('1795646911999', '34265', '1795646911568'))
+    assert.notEqual(printed('1795646911538', '34264'), printed('0', '34264'))
+    assert.notEqual(printed('1795646911538', '34264'), printed('1795646911538', '34264', '-1'))
+    const indexed = (hour: string): string =>
+      says('queryMsgByKey -t a -k one', `x    0     0 ${hour}@a@K@one@x@21810\n`)
+    assert.equal(indexed('1795644000000'), indexed('1795647600000'))
+    assert.notEqual(indexed('1795644000000'), indexed('1795644000001'))
+    assert.notEqual(indexed('1795644000000'), indexed('0'))
   })
 
   test('of a refusal all but the frames of the stack is compared', () => {

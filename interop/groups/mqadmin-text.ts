@@ -4,6 +4,8 @@ export interface Places {
   broker: string
   /** The directory that holds the store. */
   work: string
+  /** Ids that were given out in the run, by the word that stands for them. */
+  words: Map<string, string>
 }
 
 export interface Printed {
@@ -30,6 +32,11 @@ const rules: readonly Rule[] = [
     of: /./,
     apply: (text, { nameServer, broker }) =>
       text.replaceAll(broker, portReplaced(broker, 'BPORT')).replaceAll(nameServer, portReplaced(nameServer, 'NPORT')),
+  },
+  {
+    name: 'ids of messages, as the producer was told them',
+    of: /^(queryMsg|printMsg)/,
+    apply: (text, { words }) => [...words].reduce((current, [word, id]) => current.replaceAll(id, word), text),
   },
   {
     name: 'the directory of the run, in the key that holds the path of the commit log',
@@ -81,6 +88,32 @@ const rules: readonly Rule[] = [
         /^[01]\.\d{4} +$/,
         inWidth('SHARE'),
       ),
+  },
+  {
+    name: 'queries of one message: when it was born and stored, and the port of its producer',
+    of: /^queryMsgBy/,
+    apply: (text) =>
+      text
+        .replace(/^((?:Born|Store) Timestamp: +)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}$/gm, '$1YYYY-MM-DD hh:mm:ss,mmm')
+        .replace(/^(Born Host: +127\.0\.0\.1:)\d{4,5}$/gm, '$1PORT'),
+  },
+  {
+    name: 'queryMsgByKey: the hour in the key of an index that is not used',
+    of: /^queryMsgByKey/,
+    apply: (text) => text.replace(/ \d{8}00000@/g, ' HOUR@'),
+  },
+  {
+    name: 'queryMsgByOffset: the port of the tool, in a refusal',
+    of: /^queryMsgByOffset/,
+    apply: (text) => text.replace(/(consumer:\[\/127\.0\.0\.1:)\d{4,5}\]/, '$1PORT]'),
+  },
+  {
+    name: 'printMsg: when a message was born and stored, and the port of its producer',
+    of: /^printMsg/,
+    apply: (text) =>
+      text
+        .replace(/(bornTimestamp|storeTimestamp)=\d{13},/g, '$1=MOMENT,')
+        .replace(/(bornHost=\/127\.0\.0\.1:)\d{4,5},/g, '$1PORT,'),
   },
   {
     name: 'brokerStatus: what is measured, each key by the form of its value',
@@ -152,7 +185,7 @@ function measured(line: string, address: string | undefined, key: string, colon:
 export function normalise({ command, out, err }: Printed, places: Places): string {
   const apply = (text: string): string =>
     rules.filter(({ of }) => of.test(command)).reduce((current, rule) => rule.apply(current, places), text)
-  const shown = rules[0]!.apply(command, places)
+  const shown = rules[1]!.apply(rules[0]!.apply(command, places), places)
   return `$ mqadmin ${shown}\n${apply(out)}${err === '' ? '' : `--- standard error\n${apply(err)}`}`
 }
 

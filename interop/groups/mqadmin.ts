@@ -4,6 +4,7 @@ import type { Run } from '../runner/context.ts'
 import { type Driver, javaDriver } from '../runner/driver.ts'
 import type { Pair } from '../runner/servers.ts'
 import { root } from '../runner/toolchain.ts'
+import { querySteps } from './mqadmin-queries.ts'
 import { difference, normalise, type Places } from './mqadmin-text.ts'
 
 const orders = 'AdminOrders'
@@ -14,9 +15,11 @@ const watchers = 'admin_watchers'
 const idlers = 'admin_idlers'
 
 /** A command whose output is compared, or something that happens between two commands. */
-type Step = readonly [name: string, command: string] | ((driver: Driver, ns: string) => Promise<unknown>)
+export type Step =
+  | readonly [name: string, command: string]
+  | ((driver: Driver, ns: string, words: Map<string, string>) => Promise<unknown>)
 
-/** `BROKER` and `NAMESERVER` are their addresses. Each step stands on those before it. */
+/** `BROKER` and `NAMESERVER` are their addresses, other words what a step before put in their place. Each step stands on those before it. */
 export const steps: readonly Step[] = [
   // The tool's first use of its logger prints how that was set up: before the first command.
   awaitRoute('TBW102', 8),
@@ -97,6 +100,8 @@ export const steps: readonly Step[] = [
   ['deleteExpiredCommitLog-unknown', 'deleteExpiredCommitLog -c NoCluster'],
   ['deleteExpiredCommitLog-nameserver', 'deleteExpiredCommitLog -b NAMESERVER'],
   ['cleaned-topicStatus', `topicStatus -t ${orders}`],
+
+  ...querySteps,
 ]
 
 export const expectedFolder: string = path.join(root, 'interop/expected/mqadmin')
@@ -127,14 +132,15 @@ async function opened(run: Run): Promise<Driver> {
 async function follow(run: Run, server: Pair, driver: Driver, places: Places): Promise<void> {
   for (const step of steps) {
     if (typeof step === 'function') {
-      const done = await attempt(() => step(driver, server.nameServer))
+      const done = await attempt(() => step(driver, server.nameServer, places.words))
       if (done === undefined) continue
       await run.report.need('mqadmin', 'between two commands', () => Promise.reject(done), server.tail)
       return
     }
     const [name, command] = step
     const printed = async (): Promise<string> => {
-      const line = command.replaceAll('BROKER', server.broker).replaceAll('NAMESERVER', server.nameServer)
+      let line = command.replaceAll('BROKER', server.broker).replaceAll('NAMESERVER', server.nameServer)
+      for (const [word, text] of places.words) line = line.replaceAll(word, text)
       const args = { arguments: `${line} -n ${server.nameServer}` }
       const { out, err } = await driver.must('mqadmin', args, { timeoutMs: 60_000 })
       return normalise({ command: line, out: String(out), err: String(err) }, places)
@@ -171,7 +177,7 @@ function forgetOthers(): void {
 }
 
 function placesOf({ nameServer, broker }: Pair, work: string): Places {
-  return { nameServer, broker, work }
+  return { nameServer, broker, work, words: new Map() }
 }
 
 function awaitRoute(topic: string, queues: number): Step {

@@ -377,29 +377,25 @@ describe('an index that is damaged', () => {
 
   test('wrong bytes in any field of a header, of the first, a middle and the last file', async () => {
     const store = await started(21)
-    await store.run(40)
+    await store.run(12)
     await store.close()
     store.checkFiles('before')
+    assert.ok(store.messages.length <= 64, 'one answer can show them all')
     const count = filesOf(store).length
     for (const file of [0, Math.floor(count / 2), count - 1]) {
       for (let at = 0; at < 40; at++) {
-        for (const bits of [1, 0x80, 0xff]) {
-          edit(store.it.disk, filesOf(store)[file]!, (bytes) => {
-            bytes[at]! ^= bits
-            return bytes
-          })
-          await store.open()
-          const about = `file ${file}, byte ${at} ^ ${bits}`
-          const { topic, keys, position } = store.pick(store.messages.filter((message) => message.keys !== undefined))
-          assert.ok(
-            (await store.positions({ topic, key: keys!.split(' ')[0]! })).includes(position) ||
-              store.messages.length > 64,
-            about,
-          )
-          await store.close()
-          // How many slots are in use is told to nobody, and not looked at when it is possible at all.
-          store.checkFiles(about, { usedSlots: true })
-        }
+        const bits = store.pick([1, 0x80, 0xff])
+        edit(store.it.disk, filesOf(store)[file]!, (bytes) => {
+          bytes[at]! ^= bits
+          return bytes
+        })
+        await store.open()
+        const about = `file ${file}, byte ${at} ^ ${bits}`
+        const { topic, keys, position } = store.pick(store.messages.filter((message) => message.keys !== undefined))
+        assert.ok((await store.positions({ topic, key: keys!.split(' ')[0]! })).includes(position), about)
+        await store.close()
+        // How many slots are in use is told to nobody, and not looked at when it is possible at all.
+        store.checkFiles(about, { usedSlots: true })
       }
     }
     await store.open()
@@ -412,7 +408,7 @@ describe('an index that is damaged', () => {
     await store.run(40)
     await store.close()
     const files = filesOf(store)
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 20; round++) {
       const path = store.pick(files)
       edit(store.it.disk, path, (bytes) => {
         for (let count = 0; count < 5; count++) bytes[40 + store.below(bytes.length - 40)] = store.below(256)
@@ -462,7 +458,7 @@ describe('an index that is damaged', () => {
 })
 
 describe('an index after crashes', () => {
-  for (let seed = 100; seed < 140; seed++) {
+  for (let seed = 100; seed < 124; seed++) {
     test(`seed ${seed}: whatever the disk kept, all that is in the log is found`, async () => {
       const store = await started(seed, seed % 2 === 0 ? { flushDiskType: 'SYNC_FLUSH' } : {})
       for (let life = 0; life < 4; life++) {

@@ -2,7 +2,10 @@ package interop;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -10,6 +13,8 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.route.QueueData;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
@@ -21,6 +26,7 @@ public final class Admin {
   public static void register() {
     Main.SCENARIOS.put("mqadmin", Admin::mqadmin);
     Main.SCENARIOS.put("fill", Admin::fill);
+    Main.SCENARIOS.put("keyed", Admin::keyed);
     Main.SCENARIOS.put("await-route", Admin::awaitRoute);
     Main.SCENARIOS.put("stay", Admin::stay);
     Main.SCENARIOS.put("leave", Admin::leave);
@@ -36,6 +42,7 @@ public final class Admin {
       System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
       System.setErr(new PrintStream(complained, true, StandardCharsets.UTF_8));
       try {
+        forgetCommands();
         MQAdminStartup.initCommand();
         MQAdminStartup.main0(args.text("arguments").split(" "), null);
       } finally {
@@ -46,6 +53,13 @@ public final class Admin {
     }
     facts.put("out", printed.toString(StandardCharsets.UTF_8));
     facts.put("err", complained.toString(StandardCharsets.UTF_8));
+  }
+
+  /** A command keeps its client, which it shuts down at its end: on a command line each lives once. */
+  private static void forgetCommands() throws Exception {
+    Field commands = MQAdminStartup.class.getDeclaredField("SUB_COMMANDS");
+    commands.setAccessible(true);
+    ((List<?>) commands.get(null)).clear();
   }
 
   /**
@@ -60,6 +74,35 @@ public final class Admin {
       for (int n = 0; n < args.number("each", 1) * (queue.getQueueId() + 1); n++)
         Sends.mustBeOk(producer.send(Messages.numbered(topic, "t", args.number("from", 0) + sent++), queue));
     facts.put("sent", sent);
+  }
+
+  /** topic of two queues: messages to be asked for. Facts: their unique ids and their offset ids, in their order. */
+  static void keyed(Args args, Map<String, Object> facts) throws Exception {
+    DefaultMQProducer producer = Clients.producer(args);
+    String topic = args.text("topic");
+    String[][] messages = {
+      {"0", "red", "one", "first of one"},
+      {"1", "blue", "one two", "second of one"},
+      {"0", null, null, "neither tag nor key"},
+      {"0", "red", "Aa", "this hash"},
+      {"0", "red", "BB", "the same hash"},
+      {"1", "red", "\u0441\u043b\u043e\u0432\u043e", "\u4f60\u597d"},
+    };
+    List<String> uniqueIds = new ArrayList<>();
+    List<String> offsetIds = new ArrayList<>();
+    for (String[] parts : messages) {
+      Message message = new Message(topic, parts[1], parts[2], parts[3].getBytes(StandardCharsets.UTF_8));
+      message.putUserProperty("shade", "dark");
+      MessageQueue queue = null;
+      for (MessageQueue each : producer.fetchPublishMessageQueues(topic))
+        if (each.getQueueId() == Integer.parseInt(parts[0])) queue = each;
+      SendResult result = producer.send(message, queue);
+      Sends.mustBeOk(result);
+      uniqueIds.add(result.getMsgId());
+      offsetIds.add(result.getOffsetMsgId());
+    }
+    facts.put("uniqueIds", uniqueIds);
+    facts.put("offsetIds", offsetIds);
   }
 
   /** topic, queues: waits until the name server knows so many queues to read. A broker may answer before that. */
