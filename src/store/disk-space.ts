@@ -10,7 +10,8 @@ const LOOK_MS = 10_000
 const LOOK_WHEN_FULL_MS = 1_000
 /** As often within so many percent of the limit, for others write too. */
 const NEAR_PERCENT = 3
-/** The disk is looked at again at the latest when half of the room was written, but not for less than this. */
+/** While the log is written the disk is looked at each second, or when half of the room was taken; not for less. */
+const LOOK_WHEN_WRITING_MS = 1_000
 const LEAST_LOOK_BYTES = 65_536
 /** Pauses before the next try on a disk that has room by its numbers, but takes nothing. */
 const TRY_AGAIN_MS = [1_000, 2_000, 4_000, 8_000] as const
@@ -46,6 +47,8 @@ interface Blocked {
  * still be written, and takes them again once there is room. Reads never ask it.
  */
 export class DiskSpace {
+  /** There is room, or it is time to try whether there is. */
+  onRoom: () => void = () => {}
   readonly probe = { diskUsedPercent: 0, diskFreeBytes: 0, diskFull: 0, diskFullTimes: 0 }
   readonly #disk: Disk
   readonly #paths: readonly string[]
@@ -61,6 +64,7 @@ export class DiskSpace {
   #blocked: Blocked | undefined
   /** Position of the log at which the disk is looked at next. */
   #lookAt = Number.POSITIVE_INFINITY
+  #lastLook = 0
   #position = 0
 
   constructor(options: {
@@ -104,7 +108,7 @@ export class DiskSpace {
   written(position: number): void {
     this.#position = position
     if (this.#blocked !== undefined && this.#gate.pausedByDisk === undefined) this.proven()
-    if (position >= this.#lookAt) this.look()
+    if (position >= this.#lookAt || this.#scheduler.monotonic() - this.#lastLook >= LOOK_WHEN_WRITING_MS) this.look()
   }
 
   /** What there was no room for has been written. */
@@ -135,6 +139,7 @@ export class DiskSpace {
   look(): void {
     if (this.#stopped) return
     this.#timer?.cancel()
+    this.#lastLook = this.#scheduler.monotonic()
     const wasOver = this.#over !== undefined
     this.#uses = this.#paths.map((path) => this.#useOf(path))
     const over = this.#over
@@ -187,7 +192,7 @@ export class DiskSpace {
     const use = this.#uses[0]!
     this.#begin({ ...use, path, cause })
     if (wasOver || this.#scheduler.monotonic() >= retryAt) {
-      this.#gate.pausedByDisk = undefined
+      if (this.#gate.pausedByDisk !== undefined) this.#open()
       return
     }
     this.#gate.pausedByDisk =
@@ -203,9 +208,14 @@ export class DiskSpace {
     this.#log.error('disk full: messages are refused, reads go on', fields)
   }
 
-  #end(): void {
+  #open(): void {
     this.#gate.pausedByDisk = undefined
+    this.#scheduler.defer(() => this.onRoom())
+  }
+
+  #end(): void {
     if (this.#fullSince === undefined) return
+    this.#open()
     const fullMs = Math.round(this.#scheduler.monotonic() - this.#fullSince)
     this.#fullSince = undefined
     this.probe.diskFull = 0

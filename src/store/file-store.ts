@@ -218,6 +218,11 @@ export class FileStore implements MessageStore {
 
   /** What runs by the clock, once the store is open. */
   start(): void {
+    this.#parts.space.onRoom = () => {
+      if (this.#resumeTimer === undefined || this.#parts.gate.closed) return
+      this.#resumeTimer.cancel()
+      this.#resume()
+    }
     this.#parts.space.start(this.#parts.commitLog.written)
     this.#retention.start()
   }
@@ -298,7 +303,7 @@ export class FileStore implements MessageStore {
     const position = commitLog.written
     const lostBytes = commitLog.appended - position
     if (!isFull) this.#log.error('commit log not written', { position, lostBytes, cause: error })
-    gate.pausedByLog = `the commit log cannot be written: ${error.message}`
+    gate.pausedByLog = isFull ? gate.pausedByDisk : `the commit log cannot be written: ${error.message}`
     this.#pending.takeBack(position, (queue, queueOffset) => {
       table.next[queue] = queueOffset
     })

@@ -97,7 +97,8 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
         log.error('consume queue not written', { cause: error })
       }
       if (error === undefined) space.proven()
-      gate.pausedByQueues = error && `consume queue entries cannot be written: ${error.message}`
+      const reason = error && `consume queue entries cannot be written: ${error.message}`
+      gate.pausedByQueues = isFull ? gate.pausedByDisk : reason
     },
   })
   opened.push(queues)
