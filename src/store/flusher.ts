@@ -32,6 +32,8 @@ export class Flusher {
   #stopping = false
   /** Moves with every truncation: a sync that began before says nothing about the log after. */
   #generation = 0
+  /** Monotonic: of the oldest write that no sync covers, also not the one in flight. */
+  #dirtySince: number | undefined
   #timer: Timer | undefined
   #waiting: (() => void)[] = []
 
@@ -56,9 +58,12 @@ export class Flusher {
 
   /** `log.written` has grown. */
   written(): void {
-    if (this.#failed || this.#inFlight) return
+    if (this.#failed) return
+    const now = this.#scheduler.monotonic()
+    this.#dirtySince ??= now
+    if (this.#inFlight) return
     if (this.#atOnce || this.#stopping || this.#log.written - this.flushed >= DIRTY_BYTES) this.#start()
-    else this.#timer ??= this.#scheduler.after(this.#intervalMs, this.#due)
+    else this.#timer ??= this.#scheduler.after(this.#dirtySince + this.#intervalMs - now, this.#due)
   }
 
   readonly #due = (): void => {
@@ -75,6 +80,7 @@ export class Flusher {
       return
     }
     this.#inFlight = true
+    this.#dirtySince = undefined
     this.#sync(Math.max(this.flushed, this.#log.min), this.#log.written, this.#generation)
   }
 

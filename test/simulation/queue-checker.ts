@@ -74,7 +74,9 @@ export class QueueChecker {
     this.#learn()
     for (const fate of this.#fates.values()) {
       if (fate.state === 'kept' || fate.state === 'gone') continue
-      if (this.#isDurable(fate, trustedMs)) fate.state = 'kept'
+      // Once it went down a message grows no safer by the time that passes: the syncs trusted now are of a later life.
+      const isOfThisLife = fate.state === 'open' && !fate.lostPower
+      if (isOfThisLife && this.#isDurable(fate, trustedMs)) fate.state = 'kept'
       else if (kind === 'power') {
         fate.state = 'open'
         fate.lostPower = true
