@@ -4,6 +4,7 @@
  * against any RocketMQ broker.
  *
  *   node bench/blaster.ts --address HOST:PORT --topic T [--connections 8] [--in-flight 32] [--size 1024] [--seconds 10]
+ *                         [--rate N]  at most N sends a second, all connections together
  *
  * Prints one JSON line: sent, refused, seconds, latency percentiles in ms.
  */
@@ -22,6 +23,8 @@ export interface BlastOptions {
   sizeBytes: number
   seconds: number
   queues: number
+  /** Sends a second at most; 0 without bound. */
+  rate: number
 }
 
 export interface BlastResult {
@@ -69,6 +72,17 @@ export async function blast(options: BlastOptions): Promise<BlastResult> {
   let firstRefusal = ''
   const started = performance.now()
   const until = started + options.seconds * 1000
+  let allowance = options.rate > 0 ? 0 : Number.POSITIVE_INFINITY
+  const refills: (() => void)[] = []
+  const pace =
+    options.rate === 0
+      ? undefined
+      : setInterval(() => {
+          const due = ((performance.now() - started) / 1000) * options.rate - (sent + refused + inFlightOfAll)
+          allowance = Math.max(0, Math.min(due, options.rate / 10))
+          for (const refill of refills) refill()
+        }, 2)
+  let inFlightOfAll = 0
 
   const one = (index: number): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -78,7 +92,11 @@ export async function blast(options: BlastOptions): Promise<BlastResult> {
       let pending: Buffer | undefined
       let inFlight = 0
       const socket: Socket = createConnection({ host: options.host, port: options.port, noDelay: true })
-      const send = (many: number): void => {
+      const send = (wanted: number): void => {
+        const many = Math.min(wanted, Math.floor(allowance))
+        if (many <= 0) return
+        allowance -= many
+        inFlightOfAll += many
         const batch = Buffer.allocUnsafe(frame.length * many)
         for (let at = 0; at < many; at++) {
           frame.copy(batch, at * frame.length)
@@ -92,6 +110,7 @@ export async function blast(options: BlastOptions): Promise<BlastResult> {
       }
       const onFrame = (bytes: Buffer, at: number, end: number): void => {
         inFlight--
+        inFlightOfAll--
         // {"code":0, as both brokers write it
         if (bytes[at + 8 + 8] === 0x30) sent++
         else {
@@ -106,7 +125,14 @@ export async function blast(options: BlastOptions): Promise<BlastResult> {
           sentAt.delete(answered)
         }
       }
-      socket.on('connect', () => send(options.inFlight))
+      const refill = (): void => {
+        if (performance.now() < until && inFlight < options.inFlight) send(options.inFlight - inFlight)
+        else if (performance.now() >= until && inFlight === 0) socket.end()
+      }
+      socket.on('connect', () => {
+        refills.push(refill)
+        refill()
+      })
       socket.on('data', (chunk) => {
         const bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk])
         let at = 0
@@ -128,6 +154,7 @@ export async function blast(options: BlastOptions): Promise<BlastResult> {
     })
 
   await Promise.all(Array.from({ length: options.connections }, (_, index) => one(index)))
+  clearInterval(pace)
   const seconds = (performance.now() - started) / 1000
   latencies.sort((a, b) => a - b)
   const at = (share: number): number => Number((latencies[Math.floor(latencies.length * share)] ?? 0).toFixed(3))
@@ -153,6 +180,7 @@ if (import.meta.main) {
       size: { type: 'string', default: '1024' },
       seconds: { type: 'string', default: '10' },
       queues: { type: 'string', default: '8' },
+      rate: { type: 'string', default: '0' },
     },
   })
   const [host, port] = (values.address ?? '127.0.0.1:10911').split(':')
@@ -165,6 +193,7 @@ if (import.meta.main) {
     sizeBytes: Number(values.size),
     seconds: Number(values.seconds),
     queues: Number(values.queues),
+    rate: Number(values.rate),
   })
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }

@@ -12,7 +12,10 @@ export interface Server {
   brokerPort: number
   /** From the spawn to the first accepted send, when asked for. */
   firstSendMs: number | undefined
+  /** Cleanly. */
   stop(): Promise<void>
+  /** As a crash of the process does it. */
+  kill(): Promise<void>
 }
 
 /** The compiled package, as users run it; built once. */
@@ -39,7 +42,17 @@ function compiled(): string {
 }
 let built = false
 
-export async function startComet(folder: string, options: { toFirstSend?: boolean } = {}): Promise<Server> {
+export interface ServerOptions {
+  /** Waits for the first accepted send, and tells how long that took. */
+  toFirstSend?: boolean
+  /** Keys of broker.conf; the directory stays the same from start to start. */
+  settings?: Readonly<Record<string, string>>
+  /** Arguments of Node before the program. */
+  node?: readonly string[]
+  env?: NodeJS.ProcessEnv
+}
+
+export async function startComet(folder: string, options: ServerOptions = {}): Promise<Server> {
   const main = compiled()
   const [namesrvPort, brokerPort] = [await freePort(), await freePort()]
   const args = [
@@ -50,17 +63,27 @@ export async function startComet(folder: string, options: { toFirstSend?: boolea
     `${namesrvPort}`,
     '--broker-port',
     `${brokerPort}`,
+    ...Object.entries(options.settings ?? {}).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
   ]
   const begun = performance.now()
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...(options.node ?? []), main, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...options.env },
+  })
   const firstSend =
     options.toFirstSend === true ? sendUntilAccepted(brokerPort).then(() => performance.now() - begun) : undefined
   await lineOf(child, /^ready/m)
   const firstSendMs = await firstSend
-  return { brokerPid: child.pid!, brokerPort, firstSendMs, stop: () => stopped(child, 'SIGTERM') }
+  return {
+    brokerPid: child.pid!,
+    brokerPort,
+    firstSendMs,
+    stop: () => stopped(child, 'SIGTERM'),
+    kill: () => stopped(child, 'SIGKILL'),
+  }
 }
 
-export async function startJava(folder: string): Promise<Server> {
+export async function startJava(folder: string, options: ServerOptions = {}): Promise<Server> {
   const lib = globSync(join(root, '.cache/interop/*/lib')).find((path) =>
     existsSync(join(path, 'rocketmq-broker-5.5.0.jar')),
   )
@@ -99,6 +122,7 @@ export async function startJava(folder: string): Promise<Server> {
       `storePathRootDir=${folder}/store`,
       'diskMaxUsedSpaceRatio=95',
       'diskSpaceWarningLevelRatio=98',
+      ...Object.entries(options.settings ?? {}).map(([key, value]) => `${key}=${value}`),
     ].join('\n'),
   )
   const small = ['-Xms128m', '-Xmx192m', '-XX:+UseSerialGC']
@@ -107,6 +131,7 @@ export async function startJava(folder: string): Promise<Server> {
     join(folder, 'namesrv.properties'),
   ])
   await lineOf(nameServer, /boot success/)
+  const begun = performance.now()
   const heap = ['-Xms1g', '-Xmx1g', '-XX:MaxDirectMemorySize=1g']
   const broker = java(heap, 'org.apache.rocketmq.broker.BrokerStartup', [
     '-n',
@@ -116,30 +141,36 @@ export async function startJava(folder: string): Promise<Server> {
   ])
   await lineOf(broker, /boot success/)
   await sendUntilAccepted(brokerPort)
+  const firstSendMs = performance.now() - begun
+  const end = (signal: NodeJS.Signals) => async () => {
+    await stopped(broker, signal)
+    await stopped(nameServer, 'SIGKILL')
+  }
   return {
     brokerPid: broker.pid!,
     brokerPort,
-    firstSendMs: undefined,
-    stop: async () => {
-      await stopped(broker, 'SIGKILL')
-      await stopped(nameServer, 'SIGKILL')
-    },
+    firstSendMs,
+    stop: end('SIGTERM'),
+    kill: end('SIGKILL'),
   }
 }
 
 /** Runs the blaster in a process of its own, so that its work is not the broker's. */
-export function blastFrom(server: Server, seconds: number): Promise<BlastResult> {
+export function blastFrom(server: Server, seconds: number, more: readonly string[] = []): Promise<BlastResult> {
+  const args = ['--address', `127.0.0.1:${server.brokerPort}`, '--topic', 'Bench', '--seconds', `${seconds}`, ...more]
+  return runOf<BlastResult>('bench/blaster.ts', args)
+}
+
+/** Runs a program of this folder that prints one JSON line. */
+export function runOf<T>(program: string, args: readonly string[]): Promise<T> {
   return new Promise((done, fail) => {
-    const args = ['--address', `127.0.0.1:${server.brokerPort}`, '--topic', 'Bench', '--seconds', `${seconds}`]
-    const child = spawn(process.execPath, [join(root, 'bench/blaster.ts'), ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = spawn(process.execPath, [join(root, program), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
     })
     child.on('exit', (code) =>
-      code === 0 ? done(JSON.parse(text) as BlastResult) : fail(new Error(`the blaster ended with ${code}`)),
+      code === 0 ? done(JSON.parse(text) as T) : fail(new Error(`${program} ended with ${code}`)),
     )
   })
 }
