@@ -165,6 +165,8 @@ export class QueueChecker {
       // What is sent from now on is another matter.
       if (fate.send.invokedMs > lastCrashMs && fate.state === 'open') continue
       const isThere = seen.has(fate.id)
+      // Nobody was answered before the topic was saved, so what a consumer saw of it may be out of sight for now.
+      if (!isThere && unknown.has(fate.send.topic) && fate.send.outcome !== 'ok') continue
       if (fate.state === 'kept' || fate.state === 'cached') {
         assert.ok(isThere, `I1: message ${fate.id} was acknowledged and is lost: ${describe(fate)}`)
       }
