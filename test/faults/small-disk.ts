@@ -23,7 +23,7 @@ export class SmallDisk implements Disposable {
     const mounted = spawnSync('mount', options, { encoding: 'utf8' })
     if (mounted.status === 0) return new SmallDisk(path)
     rmSync(path, { recursive: true })
-    return `mounting is not allowed here: ${(mounted.stderr ?? mounted.error?.message ?? '').trim()}`
+    return `mounting is not allowed here: ${(mounted.stderr ?? mounted.error?.message ?? '').split('\n')[0]}`
   }
 
   get space(): { totalBytes: number; usedBytes: number; freeBytes: number } {
