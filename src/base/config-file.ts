@@ -123,6 +123,12 @@ export class ConfigFile {
     }
   }
 
+  /** Takes a file that is complete and synced for the new version. */
+  replaceBy(temporary: string): void {
+    this.#replace(temporary)
+    this.#saves++
+  }
+
   get #temporary(): string {
     return `${this.path}.tmp`
   }

@@ -52,6 +52,12 @@ const topic = (topicName: string, parts: Partial<TopicConfig> = {}): TopicConfig
   ...parts,
 })
 
+async function savedIn({ scheduler }: Machine, topics: TopicTable): Promise<void> {
+  const saved = topics.saved()
+  await scheduler.advance(10)
+  await saved
+}
+
 /** Maps that were read have no prototype, on purpose. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? 'null')
 
@@ -85,7 +91,7 @@ describe('the table of topics', () => {
     assert.ok(topics.isSystemTopic('rmq_sys_anything'))
   })
 
-  test('is the same after a restart, in a file that Java reads', () => {
+  test('is the same after a restart, in a file that Java reads', async () => {
     const machine = new Machine()
     const topics = machine.open()
     const odd = topic('odd', {
@@ -95,6 +101,7 @@ describe('the table of topics', () => {
       topicFilterType: 'MULTI_TAG',
     })
     topics.update([odd, topic('orders')])
+    await savedIn(machine, topics)
     const { dataVersion } = topics
     const file = parseJavaObject(machine.text())
     assert.deepEqual(Object.keys(file), ['dataVersion', 'topicConfigTable'])
@@ -213,11 +220,33 @@ describe('the table of topics', () => {
     const machine = new Machine()
     const topics = machine.open()
     topics.update(Array.from({ length: 100_000 }, (_, index) => topic(`topic-${index}`)))
+    await savedIn(machine, topics)
     const started = performance.now()
     topics.createForSend('one more', 'TBW102', 4)
     await machine.scheduler.advance(10)
     const took = performance.now() - started
     assert.ok(took < 2_000, `${took} ms`)
     assert.equal(machine.open().size, topics.size)
+  })
+
+  test('of many topics writes for one change what the change is, and all for Java a second later', async () => {
+    const machine = new Machine()
+    const topics = machine.open()
+    topics.update(Array.from({ length: 10_000 }, (_, index) => topic(`topic-${index}`)))
+    await savedIn(machine, topics)
+    await machine.scheduler.advance(5_000)
+    const table = (): object => parseJavaObject(machine.text())['topicConfigTable'] as object
+    const used = machine.disk.usedBytes
+    topics.createForSend('one more', 'TBW102', 4)
+    topics.delete('topic-7')
+    await savedIn(machine, topics)
+    assert.ok(machine.disk.usedBytes - used < 10_000, `${machine.disk.usedBytes - used} bytes`)
+    machine.disk.crash()
+    const again = machine.open()
+    assert.deepEqual([again.get('one more')?.perm, again.get('topic-7'), again.size], [6, undefined, topics.size])
+    again.createForSend('another', 'TBW102', 4)
+    await machine.scheduler.advance(5_000)
+    assert.ok('another' in table())
+    assert.deepEqual(machine.disk.listSync('/store/config').sort(), ['topics.json', 'topics.json.bak'])
   })
 })

@@ -1,5 +1,5 @@
-import { ConfigFile } from '../base/config-file.ts'
 import type { Disk, DiskError } from '../base/disk.ts'
+import { JournaledFile } from '../base/journaled-file.ts'
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import {
@@ -15,8 +15,8 @@ import * as names from '../protocol/names.ts'
 import type { BrokerSettings } from './settings.ts'
 
 const { READ, WRITE, INHERIT } = names.Permission
-/** Topics put into words in one turn. */
-const SLICE = 2_000
+/** Up to so many topics the whole file is written for each change. */
+const SMALL_TABLE = 500
 
 export interface TopicTableOptions {
   settings: BrokerSettings
@@ -27,37 +27,58 @@ export interface TopicTableOptions {
   log: Log
 }
 
-/** The topics of a broker, kept in `config/topics.json`. */
+/** A change in the journal: what the topic is now, or that it is no more. */
+interface TopicChange {
+  version: unknown
+  topics?: unknown[]
+  deleted?: string
+}
+
+/** The topics of a broker, kept in `config/topics.json`, those of many topics with a journal beside it. */
 export class TopicTable {
   readonly #settings: BrokerSettings
   readonly #scheduler: Scheduler
-  readonly #file: ConfigFile
+  readonly #file: JournaledFile
   readonly #topics = new Map<string, TopicConfig>()
   readonly #systemTopics = new Set<string>(names.SYSTEM_TOPICS)
   #dataVersion: DataVersion
   #changed: (topics: readonly TopicConfig[]) => void = () => {}
-  /** Changes so far, and how many of them the file holds. */
-  #changes = 0
-  #saved = 0
-  #isSaving = false
-  /** Topics that the file does not hold as they are, with the change that made them so. */
+  /** Topics that are not on disk as they are, with the change that made them so. */
   readonly #unsaved = new Map<string, number>()
-  /** Told when the file holds so many changes, or could not be written. */
-  #waiting: { changes: number; done: (error: DiskError | null) => void }[] = []
 
   constructor({ settings, disk, root, scheduler, log }: TopicTableOptions) {
     this.#settings = settings
     this.#scheduler = scheduler
-    this.#file = new ConfigFile(disk, `${root}/config/topics.json`, log)
+    this.#file = new JournaledFile({
+      disk,
+      path: `${root}/config/topics.json`,
+      scheduler,
+      log,
+      pieces: () => this.#pieces(),
+      isSmall: () => this.#topics.size <= SMALL_TABLE,
+    })
+    this.#file.onSaved((changes) => {
+      for (const [topic, change] of this.#unsaved) {
+        if (change > changes) break
+        this.#unsaved.delete(topic)
+      }
+    })
     this.#dataVersion = { stateVersion: 0, timestamp: scheduler.now(), counter: 0 }
-    const loaded = this.#file.loadAs(parseJavaObject)
-    if (loaded !== undefined) {
-      for (const [topic, config] of Object.entries(objectOf(loaded['topicConfigTable']))) {
+    const { whole, changes } = this.#file.load(parseJavaObject)
+    if (whole !== undefined) {
+      for (const [topic, config] of Object.entries(objectOf(whole['topicConfigTable']))) {
         this.#topics.set(topic, { ...readTopicConfig(config), topicName: topic })
       }
-      this.#dataVersion = readDataVersion(loaded['dataVersion'])
+      this.#dataVersion = readDataVersion(whole['dataVersion'])
     }
-    if (this.#addSystemTopics()) this.#save()
+    for (const change of changes) this.#again(JSON.parse(change) as TopicChange)
+    if (this.#addSystemTopics() || changes.length > 0) this.#file.saveSync()
+  }
+
+  #again({ version, topics = [], deleted }: TopicChange): void {
+    for (const config of topics.map(readTopicConfig)) this.#topics.set(config.topicName, config)
+    if (deleted !== undefined) this.#topics.delete(deleted)
+    this.#dataVersion = readDataVersion(version)
   }
 
   /** @returns whether one of them was not as it is now */
@@ -138,7 +159,7 @@ export class TopicTable {
       order: false,
       attributes: {},
     }
-    this.#putSoon(config)
+    this.#put([config])
     return config
   }
 
@@ -156,25 +177,23 @@ export class TopicTable {
       order,
       attributes: {},
     }
-    this.#putSoon(config)
+    this.#put([config])
     return config
   }
 
-  /** Creates or replaces topics, durably; those that are the same already change nothing. */
+  /** Creates or replaces topics, soon durably: see {@link whenSaved}. Those that are the same already change nothing. */
   update(configs: readonly TopicConfig[]): void {
     const changed = configs.filter((config) => !sameTopic(this.#topics.get(config.topicName), config))
     if (changed.length === 0) return
-    for (const config of changed) this.#topics.set(config.topicName, config)
-    this.#bumpVersion()
-    this.#save()
-    this.#changed(changed)
+    this.#put(changed)
   }
 
-  /** Durable when it returns. @returns false when there is none */
+  /** Soon durably: see {@link whenSaved}. @returns false when there is none */
   delete(topic: string): boolean {
     if (!this.#topics.delete(topic)) return false
     this.#bumpVersion()
-    this.#save()
+    this.#unsaved.delete(topic)
+    this.#file.add(JSON.stringify({ version: this.#dataVersion, deleted: topic }))
     return true
   }
 
@@ -183,93 +202,56 @@ export class TopicTable {
     return { dataVersion: this.#dataVersion, topicConfigTable: topics }
   }
 
-  /** Whether the file lacks something that this table holds. */
+  /** Whether something is not on disk yet. */
   get isUnsaved(): boolean {
-    return this.#saved < this.#changes
+    return this.#file.isUnsaved
   }
 
-  /** Whether the file lacks this topic, or holds an older one. */
+  /** Whether this topic is not on disk as it is. */
   isUnsavedTopic(topic: string): boolean {
     return this.#unsaved.has(topic)
   }
 
-  /** Calls back once the file holds all that this table holds now, or could not be written. */
+  /** Calls back once all that this table holds now is durable, or could not be made so. */
   whenSaved(done: (error: DiskError | null) => void): void {
-    if (!this.isUnsaved) return done(null)
-    this.#waiting.push({ changes: this.#changes, done })
-    this.#saveSoon()
+    this.#file.whenSaved(done)
   }
 
-  /** Writes what is not written yet; durable when it returns. */
+  /** Resolves once all that this table holds now is durable. @throws DiskError */
+  saved(): Promise<void> {
+    return new Promise((resolve, reject) => this.whenSaved((error) => (error === null ? resolve() : reject(error))))
+  }
+
+  /** Leaves all in the file that Java reads; durable when it returns. */
   close(): void {
-    if (this.isUnsaved) this.#save()
+    this.#file.close()
   }
 
-  #putSoon(config: TopicConfig): void {
-    this.#topics.set(config.topicName, config)
+  #put(configs: readonly TopicConfig[]): void {
     this.#bumpVersion()
-    this.#unsaved.set(config.topicName, this.#changes)
-    this.#saveSoon()
-    this.#changed([config])
+    for (const config of configs) {
+      this.#topics.set(config.topicName, config)
+      // Behind those that were changed before.
+      this.#unsaved.delete(config.topicName)
+      this.#unsaved.set(config.topicName, this.#file.changes + 1)
+    }
+    this.#file.add(JSON.stringify({ version: this.#dataVersion, topics: configs }))
+    this.#changed(configs)
   }
 
   #bumpVersion(): void {
     this.#dataVersion = nextDataVersion(this.#dataVersion, this.#scheduler.now())
-    this.#changes++
   }
 
-  #save(): void {
-    const lines: string[] = []
-    for (const config of this.#topics.values()) lines.push(lineOf(config))
-    this.#file.save(this.#text(lines))
-    this.#told(this.#changes, null)
-  }
-
-  /** One write for all topics that a turn brings, put into words slice by slice, with the sync off the loop. */
-  #saveSoon(): void {
-    if (this.#isSaving) return
-    this.#isSaving = true
-    this.#scheduler.soon(() => this.#saveSliced(this.#changes, this.#saved, this.#topics.values(), []))
-  }
-
-  #saveSliced(changes: number, saved: number, rest: Iterator<TopicConfig>, lines: string[]): void {
-    for (let count = 0; count < SLICE; count++) {
-      const next = rest.next()
-      if (next.done === true) return this.#saveLines(changes, saved, lines)
-      lines.push(lineOf(next.value))
+  /** The file as Java writes it, a line per topic. */
+  *#pieces(): Generator<string, void> {
+    yield `{\n\t"dataVersion":${stringifyJavaJson(this.#dataVersion)},\n\t"topicConfigTable":{`
+    let separator = '\n'
+    for (const config of this.#topics.values()) {
+      yield separator + lineOf(config)
+      separator = ',\n'
     }
-    this.#scheduler.defer(() => this.#saveSliced(changes, saved, rest, lines))
-  }
-
-  #saveLines(changes: number, saved: number, lines: string[]): void {
-    // All was saved meanwhile: lines from before must not follow it.
-    if (saved !== this.#saved) return this.#savedSoon()
-    this.#file.saveLater(this.#text(lines), (error) => {
-      this.#told(changes, error)
-      // After a failure the next change, the next who waits, or the end tries again.
-      if (error === null) this.#savedSoon()
-      else this.#isSaving = false
-    })
-  }
-
-  #savedSoon(): void {
-    this.#isSaving = false
-    if (this.isUnsaved) this.#saveSoon()
-  }
-
-  #told(changes: number, error: DiskError | null): void {
-    if (error === null && changes > this.#saved) {
-      this.#saved = changes
-      for (const [topic, change] of this.#unsaved) if (change <= changes) this.#unsaved.delete(topic)
-    }
-    const told = this.#waiting.filter((each) => each.changes <= changes)
-    this.#waiting = this.#waiting.filter((each) => each.changes > changes)
-    for (const { done } of told) done(error)
-  }
-
-  #text(lines: readonly string[]): string {
-    const version = stringifyJavaJson(this.#dataVersion)
-    return `{\n\t"dataVersion":${version},\n\t"topicConfigTable":{\n${lines.join(',\n')}\n\t}\n}`
+    yield '\n\t}\n}'
   }
 
   /** A topic as name servers are told of it: its perm is what the broker allows at most. */

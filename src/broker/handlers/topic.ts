@@ -40,6 +40,7 @@ export const updateTopic =
     }
     checkConfig(broker, config)
     broker.topics.update([config])
+    await broker.topics.saved()
     broker.log.info('topic updated', { topic, readQueueNums, writeQueueNums, perm, peer: connection.peer })
     await broker.announcements.all([topic])
     return undefined
@@ -62,6 +63,7 @@ export const updateTopicList =
     })
     for (const config of updated) checkConfig(broker, config)
     broker.topics.update(updated)
+    await broker.topics.saved()
     broker.log.info('topics updated', { topics: updated.length, peer: exchange.connection.peer })
     await broker.announcements.all(updated.map(({ topicName }) => topicName))
     return undefined
@@ -69,7 +71,7 @@ export const updateTopicList =
 
 export const deleteTopic =
   (broker: Broker): Answer<typeof DeleteTopicInBroker> =>
-  ({ topic }, { connection }) => {
+  async ({ topic }, { connection }) => {
     const { topics, offsets, store, longPoll, settings, stats, log } = broker
     // A directory of an old broker may hold topics whose names would be refused today.
     if (topic.trim() === '') throw new Refusal(ResponseCode.INVALID_PARAMETER, 'The specified topic is blank.')
@@ -89,6 +91,7 @@ export const deleteTopic =
       longPoll.wakeTopic(each)
       stats.forget(each)
     }
+    await topics.saved()
     return undefined
   }
 
