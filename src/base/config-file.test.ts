@@ -304,6 +304,26 @@ describe('a later save', () => {
     await scheduler.advance(20)
     assert.equal(load(disk), 'newest')
   })
+  test('that goes on failing is logged when that begins, and when it ends', async () => {
+    const { disk, scheduler } = machine()
+    const log = memoryLog()
+    const file = new ConfigFile(disk, path, log)
+    disk.fault = (call) => (call === 'write' ? noRoom() : undefined)
+    for (let each = 0; each < 5; each++) {
+      file.saveLater(`new ${each}`)
+      await scheduler.advance(20)
+    }
+    disk.fault = undefined
+    for (let each = 5; each < 8; each++) {
+      file.saveLater(`new ${each}`)
+      await scheduler.advance(20)
+    }
+    assert.equal(load(disk), 'new 7')
+    assert.deepEqual(
+      log.lines.map(({ message }) => message),
+      ['config file not saved', 'config file saved again'],
+    )
+  })
   test('that fails is logged and told, keeps the former, and holds up no other', async () => {
     const { disk, scheduler } = machine()
     const log = memoryLog()

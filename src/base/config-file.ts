@@ -13,6 +13,8 @@ export class ConfigFile {
   readonly #log: Log
   #pending: { text: string; saves: number; done: ((error: DiskError | null) => void)[] } | undefined
   #saving = false
+  /** The last save by the clock failed: it is said when that begins, and when it ends. */
+  #isFailing = false
   /** Synchronous saves so far: one that was made after a later save was asked for wins over it. */
   #saves = 0
   /** What stands in the file itself is of no use, and must not become the backup. */
@@ -91,7 +93,10 @@ export class ConfigFile {
     this.#saving = true
     const finish = (error: DiskError | null): void => {
       this.#saving = false
-      if (error !== null) this.#log.error('config file not saved', { path: this.path, cause: error })
+      if (error !== null && !this.#isFailing)
+        this.#log.error('config file not saved', { path: this.path, cause: error })
+      if (error === null && this.#isFailing) this.#log.info('config file saved again', { path: this.path })
+      this.#isFailing = error !== null
       for (const done of save.done) done(error)
       this.#saveNext()
     }

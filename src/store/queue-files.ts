@@ -183,15 +183,19 @@ export class QueueFiles {
     }
     const path = this.#pathOf(queue, file)
     const created = this.#disk.openSync(path, 'write')
-    created.truncateSync(this.fileBytes)
+    try {
+      created.truncateSync(this.fileBytes)
+      // Before the table knows the file: a second try begins again here.
+      if (isFirst && firstByte > 0) created.writeSync(fillers(firstByte / UNIT_BYTES), 0)
+    } catch (error) {
+      created.closeSync()
+      throw error
+    }
     this.#keep(path, created)
     this.#unsynced.add(path)
     this.#unsyncedDirectories.add(directory)
     if (isFirst || file < table.firstFile[queue]!) table.firstFile[queue] = file
-    if (isFirst) {
-      table.lastFile[queue] = file
-      if (firstByte > 0) created.writeSync(fillers(firstByte / UNIT_BYTES), 0)
-    }
+    if (isFirst) table.lastFile[queue] = file
     while (table.lastFile[queue]! < file) {
       table.lastFile[queue]!++
       if (table.lastFile[queue]! < file) this.#create(queue, table.lastFile[queue]!, 0)

@@ -502,3 +502,30 @@ async function settled<T>({ scheduler }: SimulatedStore, promise: Promise<T>): P
   while (!isSettled) await scheduler.advance(1)
   return await watched
 }
+
+test('a queue whose first file could not be filled up to its first entry is whole once there is room', async () => {
+  const simulated = await openSmall({ settings: { fileReservedTime: '0', flushIntervalConsumeQueue: '5' } })
+  const { scheduler, disk, store } = simulated
+  for (let each = 0; each < 3; each++) store.append(draftOf({ queueId: 7 }))
+  await fill(simulated, 3)
+  store.deleteExpiredLog()
+  await scheduler.advance(75_000)
+  for (let each = 0; each < 4; each++) store.append(draftOf({ queueId: 7 }))
+  await scheduler.advance(1000)
+  await simulated.close()
+  // The folder of the queue is lost: it is made anew from the log, whose first message of it has offset 3.
+  disk.removeTreeSync('/store/consumequeue/orders/7')
+  disk.removeSync('/store/checkpoint')
+  const room = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+  let failures = 1
+  disk.fault = (call, path) => {
+    const fails = call === 'write' && path.includes('/orders/7/') && failures > 0 && disk.statSync(path)!.sizeBytes > 0
+    if (fails) failures--
+    return fails ? room : undefined
+  }
+  await assert.rejects(simulated.reopen(), /ENOSPC/)
+  disk.fault = undefined
+  const again = await simulated.reopen()
+  assert.deepEqual([again.store.minOffset('orders', 7), again.store.maxOffset('orders', 7)], [3, 7])
+  await again.close()
+})
