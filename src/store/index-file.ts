@@ -42,6 +42,8 @@ export class IndexFile {
   isClean: boolean
   /** … and on the device. */
   isSynced = false
+  /** A header of its own is in the file. */
+  isWritten: boolean
   /** How many of the last units are of the last record. */
   unitsOfLast = 0
   /** What the file holds is not known any more. */
@@ -61,6 +63,7 @@ export class IndexFile {
     this.header = header
     this.#isNew = isNew
     this.isClean = !isNew
+    this.isWritten = !isNew
   }
 
   get isFull(): boolean {
@@ -72,6 +75,11 @@ export class IndexFile {
     let count = 0
     for (const piece of this.#pieces) count += piece.count - piece.stored
     return count
+  }
+
+  /** Pages of slots that were read from the file while the loop waited. */
+  get loadedPages(): number {
+    return this.#slots?.loadedPages ?? 0
   }
 
   /** A whole piece waits to be written. */
@@ -179,6 +187,7 @@ export class IndexFile {
     if (sync) await this.#sync()
     await this.#write(header, 0)
     if (sync) await this.#sync()
+    this.isWritten = nextUnit > 1
     if (nextUnit !== this.header.nextUnit) return
     this.isClean = true
     if (sync) this.isSynced = true

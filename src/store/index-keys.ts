@@ -75,7 +75,7 @@ export class IndexKeys {
   #hashTopic(bytes: Buffer, at: number): number {
     const { start, end } = topicRange(bytes, at)
     const known = this.#topic
-    if (known.length !== end - start || known.compare(bytes, start, end) !== 0) {
+    if (known.length !== end - start || !isName(bytes, start, known)) {
       this.#topic = Buffer.from(bytes.subarray(start, end))
       this.#topicHash = (Math.imul(javaHashCodeOfUtf8(bytes, start, end), 31) + HASH) | 0
     }

@@ -15,6 +15,8 @@ export class IndexSlots {
   /** By page of the file: 0 in the file only, 1 here as in the file, 2 changed. */
   readonly #states: Uint8Array
   #changed = 0
+  /** Pages read from the file. */
+  loadedPages = 0
   /** Nothing has ever been written to the file: what is not here is 0. */
   readonly #isNew: boolean
   readonly #file: () => FileHandle
@@ -60,6 +62,7 @@ export class IndexSlots {
   #load(page: number): void {
     if (!this.#isNew) {
       const { start, end } = this.#rangeOf(page, page + 1)
+      this.loadedPages++
       this.#file().file.readSync(this.#bytes.subarray(start, end), start)
     }
     this.#states[page] = 1

@@ -108,9 +108,9 @@ class Indexing {
     await this.it.close()
   }
 
-  async crash(): Promise<void> {
+  async crash(kind: 'power' | 'kill' = 'power'): Promise<void> {
     this.#life.isOver = true
-    this.it.disk.crash()
+    if (kind === 'power') this.it.disk.crash()
     await this.open()
     const { readable } = this.it.store.positions
     this.messages = this.messages.filter(({ position }) => position < readable)
@@ -441,6 +441,27 @@ describe('an index that is damaged', () => {
     await store.close()
   })
 
+  test('an index that cannot be read does not keep a store from its start', async () => {
+    const store = await started(25)
+    await store.run(20)
+    await store.close()
+    const [first] = filesOf(store)
+    for (const call of ['read', 'datasync'] as const) {
+      const refused: DiskError = Object.assign(new Error('no'), { code: 'EIO' })
+      store.it.disk.fault = (now, path) => (now === call && path === first ? refused : undefined)
+      await store.open()
+      await store.positions({ key: 'k1' })
+      store.it.disk.fault = undefined
+      await store.it.scheduler.advance(3_000)
+      await store.check(call)
+      await store.close()
+      await store.open()
+      await store.check(`${call}, opened again`)
+      await store.close()
+      store.checkFiles(call)
+    }
+  })
+
   test('an index that cannot be finished leaves the abort file, so that nobody takes it for whole', async () => {
     const store = await started(24)
     await store.run(3)
@@ -467,7 +488,7 @@ describe('an index after crashes', () => {
           await store.close()
           store.checkFiles(`closed ${life}`)
           await store.open()
-        } else await store.crash()
+        } else await store.crash(store.pick(['power', 'kill']))
         if (store.below(3) === 0) await store.check(`life ${life}`)
       }
       await store.check('in the end')

@@ -12,8 +12,10 @@ import { LogFollower } from './log-follower.ts'
 
 /** Messages are indexed some at a time: nobody waits for it, and the loop has other things to do. */
 const DELAY_MS = 10
-/** Units of the file in use are in memory at most so long. */
-const FLUSH_MS = 5_000
+/** Period in which the file in use is written as it stands. A kill loses it anyway: it is made again from the log. */
+const FLUSH_MS = 30_000
+/** … but a new file soon tells its times, for a Java broker that comes after a kill drops it by these. */
+const FIRST_FLUSH_MS = 200
 const RETRY_MS = 1_000
 /** Without a message for so long the memory of the slots is given back. */
 const REST_MS = 60_000
@@ -64,6 +66,8 @@ export class KeyIndex {
   #retryTimer: Timer | undefined
   #flushDue = false
   #lastPut = 0
+  /** Of the file in use, as last seen: reads hold up the loop. */
+  #loadedPages = 0
   /** Full files that are not durable yet, the oldest first. */
   #sealing: IndexFile[] = []
   /** Ends of durable files that the checkpoint does not tell yet. */
@@ -91,7 +95,12 @@ export class KeyIndex {
 
   /** Takes up what is on the disk; what is missing is made behind, once {@link readable} tells how far. */
   load(trust: IndexTrust): void {
-    this.#folder.load(trust)
+    try {
+      this.#folder.load(trust)
+    } catch (cause) {
+      this.#parts.log.error('index not read: all of it is built again', { path: this.#parts.directory, cause })
+      this.#folder.files.length = 0
+    }
     const last = this.#folder.last?.header.endTimestamp ?? 0
     this.#durableTimestamp = Math.min(trust.syncedTimestamp, last)
   }
@@ -136,7 +145,9 @@ export class KeyIndex {
     if (!this.#checked) return
     await this.#follower.follow(this.#target, this.#take)
     this.#write()
-    if (this.#folder.last?.isClean === false) this.#flushTimer ??= this.#parts.scheduler.after(FLUSH_MS, this.#flush)
+    const { last } = this.#folder
+    if (last === undefined || last.isClean) return
+    this.#flushTimer ??= this.#parts.scheduler.after(last.isWritten ? FLUSH_MS : FIRST_FLUSH_MS, this.#flush)
   }
 
   /** Files before, between or behind which keys are missing are dropped: they are made again in the order of the log. */
@@ -200,6 +211,10 @@ export class KeyIndex {
       partial.count = done
     }
     const last = this.#folder.last
+    if (last !== undefined && last.loadedPages !== this.#loadedPages) {
+      this.#loadedPages = last.loadedPages
+      this.#follower.look()
+    }
     if (last?.hasWholePiece === true) {
       this.#write()
       if (last.waitingUnits > MOST_WAITING_UNITS) return false
@@ -210,6 +225,8 @@ export class KeyIndex {
   #roll(full: IndexFile | undefined): IndexFile {
     const file = this.#folder.add(this.#parts.scheduler.now())
     if (full !== undefined) this.#sealing.push(full)
+    this.#flushTimer?.cancel()
+    this.#flushTimer = undefined
     this.#write()
     return file
   }

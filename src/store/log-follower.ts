@@ -32,6 +32,7 @@ export class LogFollower {
   #window: Buffer = Buffer.alloc(0)
   #windowBase = 0
   #windowLength = 0
+  #looks = false
   /** Moves with every jump: a walk that began before has no say any more. */
   #generation = 0
   #damagedAt = -1
@@ -52,6 +53,11 @@ export class LogFollower {
   rest(): void {
     this.#window = Buffer.alloc(0)
     this.#windowLength = 0
+  }
+
+  /** What was done with this record may have taken long. */
+  look(): void {
+    this.#looks = true
   }
 
   /** Ends the walk that is on its way. */
@@ -78,7 +84,13 @@ export class LogFollower {
         step = this.#slice(chunk.bytes, chunk.base, Math.min(chunk.end, limit, segment.end), segment, take)
       }
       if (step === 'short') {
-        if (!(await this.#load(segment, limit, generation))) return generation === this.#generation
+        try {
+          if (!(await this.#load(segment, limit, generation))) return generation === this.#generation
+        } catch (error) {
+          // Expired while it was read.
+          if (this.position < this.#log.min && generation === this.#generation) continue
+          throw error
+        }
         const end = Math.min(this.#windowBase + this.#windowLength, limit)
         step = this.#slice(this.#window, this.#windowBase, end, segment, take)
       }
@@ -102,7 +114,10 @@ export class LogFollower {
     for (let count = 0; ; count++) {
       if (this.position >= end) return 'end'
       if (count === SLICE_RECORDS) return 'pause'
-      if (count % LOOK_RECORDS === LOOK_RECORDS - 1 && this.#scheduler.monotonic() - started > SLICE_MS) return 'pause'
+      if (this.#looks || count % LOOK_RECORDS === LOOK_RECORDS - 1) {
+        this.#looks = false
+        if (this.#scheduler.monotonic() - started > SLICE_MS) return 'pause'
+      }
       const at = this.position - base
       if (end - this.position < BLANK_BYTES) return 'short'
       const size = bytes.readInt32BE(at)

@@ -1,6 +1,7 @@
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import { checkRecord, readPosition } from '../protocol/message.ts'
+import { checkPropertyCrc } from '../protocol/property-crc.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { DeletedTopics } from './deleted-topics.ts'
 import { indexHash, isIndexedUnder } from './index-keys.ts'
@@ -51,7 +52,7 @@ export class MessageQueries {
   readonly #deletedTopics: DeletedTopics
   readonly #scheduler: Scheduler
   readonly #log: Log
-  readonly #settings: { maxMsgsNumBatch: number }
+  readonly #settings: { maxMsgsNumBatch: number; enabledAppendPropCRC: boolean }
   readonly #readable: () => number
   readonly probe = { queries: 0, queriedMessages: 0, queryCollisions: 0, queriesCut: 0 }
   #running = 0
@@ -64,7 +65,7 @@ export class MessageQueries {
     scheduler: Scheduler
     log: Log
     /** Read anew by each query. */
-    settings: { maxMsgsNumBatch: number }
+    settings: { maxMsgsNumBatch: number; enabledAppendPropCRC: boolean }
     /** End of what consumers may see. */
     readable: () => number
   }) {
@@ -143,7 +144,10 @@ export class MessageQueries {
   /** The record, if it is truly what is asked for. */
   async #matching(position: number, { topic, key, isTag }: MessageQuery): Promise<Buffer | undefined> {
     if (this.#deletedTopics.holds(topic, position)) return undefined
-    const record = await this.#recordAt(position)
+    const record = await this.#recordAt(position).catch((error) => {
+      if (position < this.#commitLog.min) return undefined // expired while it was read
+      throw error
+    })
     if (record === undefined) return undefined
     if (isIndexedUnder(record, topic, key, isTag)) return record
     this.probe.queryCollisions++
@@ -159,7 +163,9 @@ export class MessageQueries {
     const sizeBytes = head.readInt32BE(0)
     if (sizeBytes < SMALLEST_RECORD || sizeBytes > LARGEST_RECORD || position + sizeBytes > readable) return undefined
     const record = sizeBytes <= head.length ? head.subarray(0, sizeBytes) : await this.#bytesAt(position, sizeBytes)
-    if (checkRecord(record, 0, record.length, { crc: true }) === sizeBytes) return record
+    const isWhole = checkRecord(record, 0, record.length, { crc: true }) === sizeBytes
+    const isRight = !this.#settings.enabledAppendPropCRC || checkPropertyCrc(record, 0, sizeBytes) !== 'wrong'
+    if (isWhole && isRight) return record
     this.#log.error('damaged record not served', { position, path: this.#commitLog.segmentAt(position)?.path })
     return undefined
   }
