@@ -529,3 +529,20 @@ test('a queue whose first file could not be filled up to its first entry is whol
   assert.deepEqual([again.store.minOffset('orders', 7), again.store.maxOffset('orders', 7)], [3, 7])
   await again.close()
 })
+
+test('a start without room for its own small files says so with numbers, and finds everything once there is room', async () => {
+  const simulated = await openSmall({ capacityBytes: 400_000 })
+  simulated.store.append(draftOf())
+  await simulated.scheduler.advance(2000)
+  await simulated.close()
+  const { disk } = simulated
+  const room = occupy(disk, Math.floor(400_000 / 4096) * 4096 - disk.usedBytes)
+  await assert.rejects(
+    simulated.reopen(),
+    /^StoreRefused: the disk of \/store is full: 388\.0 KiB of 390\.6 KiB used, 2\.6 KiB free \(ENOSPC: .*\)\. Make some room/,
+  )
+  room()
+  const again = await simulated.reopen()
+  assert.equal(again.store.maxOffset('orders', 0), 1)
+  await again.close()
+})

@@ -1,6 +1,18 @@
-import type { Disk } from '../base/disk.ts'
+import type { Disk, DiskError } from '../base/disk.ts'
+import { sizeText } from './space-text.ts'
 import { StoreRefused } from './store-errors.ts'
 import type { StorePaths } from './store-paths.ts'
+
+/** A start writes some small files: without room for them it says so, with numbers. Other errors are given back. */
+export function refusalOfFullDisk(error: unknown, disk: Disk, root: string): unknown {
+  if (!(error instanceof Error) || (error as DiskError).code !== 'ENOSPC') return error
+  const { totalBytes, freeBytes, availableBytes } = disk.spaceSync(root)
+  return new StoreRefused(
+    `the disk of ${root} is full: ${sizeText(totalBytes - freeBytes)} of ${sizeText(totalBytes)} used, ` +
+      `${sizeText(availableBytes)} free (${error.message}). Make some room, and start again: nothing is lost`,
+    { cause: error },
+  )
+}
 
 /** Forms of a store directory that RocketMQ knows and this store does not read: said before anything is touched. */
 export function refuseForeignStore(
