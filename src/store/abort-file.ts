@@ -1,5 +1,7 @@
 import type { Disk } from '../base/disk.ts'
 
+const LONGEST_NUMBER = 16
+
 /**
  * `abort`: there while a broker runs, so its presence at start means that the last one did not stop in order. Holds
  * the process id, as Java's does.
@@ -15,6 +17,19 @@ export class AbortFile {
 
   get isPresent(): boolean {
     return this.#disk.statSync(this.#path) !== undefined
+  }
+
+  /** Who made it; undefined when nobody did, or the file does not tell. */
+  get processId(): number | undefined {
+    if (!this.isPresent) return undefined
+    const file = this.#disk.openSync(this.#path, 'read')
+    try {
+      const bytes = Buffer.alloc(LONGEST_NUMBER)
+      const text = bytes.toString('latin1', 0, file.readSync(bytes, 0)).trim()
+      return /^\d+$/.test(text) ? Number(text) : undefined
+    } finally {
+      file.closeSync()
+    }
   }
 
   create(processId: number): void {

@@ -31,6 +31,10 @@ export interface CheckpointNote {
   segmentBytes: number
   /** A truncation to this position has begun, and must be ended by whoever starts next; -1 for none. */
   truncatingTo: number
+  /** Nothing was written to the log from here on: see `log-reach.ts`. 0 for unknown. */
+  reach: number
+  /** Who wrote the note. */
+  processId: number
 }
 
 /**
@@ -50,6 +54,11 @@ export class Checkpoint {
   logicsPhysicalOffset = 0
   /** As found at start; undefined when Java wrote the file, or nobody. */
   note: CheckpointNote | undefined
+  /** Java's fields are what they were when the note was written: no Java broker has written since. */
+  isUntouched = false
+  /** The newest note of this run that is on the device. */
+  durable: CheckpointNote | undefined
+  #durableSequence = 0
   #sequence = 0
   readonly #path: string
   readonly #disk: Disk
@@ -58,6 +67,7 @@ export class Checkpoint {
   #timer: Timer | undefined
   #writing = false
   #again = false
+  #atOnce = false
   #frozen = false
 
   constructor(disk: Disk, path: string, scheduler: Scheduler) {
@@ -87,6 +97,7 @@ export class Checkpoint {
       if (note === undefined || note.sequence <= this.#sequence) continue
       this.#sequence = note.sequence
       this.note = note
+      this.isUntouched = note.javaCrc === crc32(page.subarray(0, JAVA_BYTES))
     }
   }
 
@@ -99,8 +110,15 @@ export class Checkpoint {
   /** Durable when it returns: at the start, and as the last act of a clean stop. */
   saveSync(note: CheckpointNote): void {
     if (this.#frozen) return
-    this.#write(note)
+    const sequence = this.#write(note)
     this.#handle!.file.datasyncSync()
+    this.#synced(note, sequence)
+  }
+
+  #synced(note: CheckpointNote, sequence: number): void {
+    if (sequence < this.#durableSequence) return
+    this.#durableSequence = sequence
+    this.durable = note
   }
 
   /** Soon, off the loop, at most once a second: what has become durable in the meantime is noted together. */
@@ -110,27 +128,43 @@ export class Checkpoint {
       this.#again = true
       return
     }
-    this.#timer = this.#scheduler.after(INTERVAL_MS, () => {
-      this.#timer = undefined
-      this.#writing = true
-      const done = (error: DiskError | null): void => {
-        this.#writing = false
-        if (error !== null) failed(error)
-        else if (this.#again) {
-          this.#again = false
-          this.saveSoon(describe, failed)
-        }
-      }
-      try {
-        this.#write(describe())
-        this.#handle!.datasync(done)
-      } catch (error) {
-        done(error as DiskError)
-      }
-    })
+    this.#timer = this.#scheduler.after(INTERVAL_MS, () => this.#save(describe, failed))
   }
 
-  #write(note: CheckpointNote): void {
+  /** Off the loop as well, but at once, or when the save that is under way is done. */
+  saveNow(describe: () => CheckpointNote, failed: (error: DiskError) => void): void {
+    if (this.#frozen) return
+    if (this.#writing) {
+      this.#again = true
+      this.#atOnce = true
+    } else this.#save(describe, failed)
+  }
+
+  #save(describe: () => CheckpointNote, failed: (error: DiskError) => void): void {
+    this.stop()
+    this.#writing = true
+    let note: CheckpointNote
+    let sequence = 0
+    const done = (error: DiskError | null): void => {
+      this.#writing = false
+      if (error !== null) return failed(error)
+      this.#synced(note, sequence)
+      if (!this.#again) return
+      this.#again = false
+      if (this.#atOnce) this.saveNow(describe, failed)
+      else this.saveSoon(describe, failed)
+    }
+    try {
+      note = describe()
+      sequence = this.#write(note)
+      this.#handle!.datasync(done)
+    } catch (error) {
+      done(error as DiskError)
+    }
+  }
+
+  /** @returns the number of this version */
+  #write(note: CheckpointNote): number {
     if (this.#handle === undefined) {
       const isNew = this.#disk.statSync(this.#path) === undefined
       const file = this.#disk.openSync(this.#path, 'write')
@@ -148,13 +182,15 @@ export class Checkpoint {
     this.#handle.file.writeSync(java, 0)
     this.#sequence++
     this.note = note
-    this.#handle.file.writeSync(encodeNote(note, this.#sequence), NOTE_AT[this.#sequence % 2]!)
+    this.#handle.file.writeSync(encodeNote(note, this.#sequence, crc32(java)), NOTE_AT[this.#sequence % 2]!)
+    return this.#sequence
   }
 
   stop(): void {
     this.#timer?.cancel()
     this.#timer = undefined
     this.#again = false
+    this.#atOnce = false
   }
 
   close(): void {
@@ -165,8 +201,8 @@ export class Checkpoint {
 }
 
 /** `| magic 0 | crc 4 | sequence 8 | flushed 16 | logEnd 24 | entries 32 | segment 40 | queues 48 | clean 52 | boot id 56 |
- * truncatingTo 120 |` */
-function encodeNote(note: CheckpointNote, sequence: number): Buffer {
+ * truncatingTo 120 | reach 128 | crc of Java's fields 136 | process id 140 |` */
+function encodeNote(note: CheckpointNote, sequence: number, javaCrc: number): Buffer {
   const bytes = Buffer.alloc(NOTE_BYTES)
   bytes.writeUInt32BE(NOTE_MAGIC, 0)
   writeLong(bytes, 8, sequence)
@@ -178,11 +214,14 @@ function encodeNote(note: CheckpointNote, sequence: number): Buffer {
   bytes.writeUInt32BE(note.clean ? 1 : 0, 52)
   bytes.write(note.bootId.slice(0, BOOT_ID_BYTES), 56, 'latin1')
   writeLong(bytes, 120, note.truncatingTo)
+  writeLong(bytes, 128, note.reach)
+  bytes.writeUInt32BE(javaCrc, 136)
+  bytes.writeUInt32BE(note.processId, 140)
   bytes.writeUInt32BE(crc32(bytes.subarray(8)), 4)
   return bytes
 }
 
-function decodeNote(bytes: Buffer): (CheckpointNote & { sequence: number }) | undefined {
+function decodeNote(bytes: Buffer): (CheckpointNote & { sequence: number; javaCrc: number }) | undefined {
   if (bytes.readUInt32BE(0) !== NOTE_MAGIC || bytes.readUInt32BE(4) !== crc32(bytes.subarray(8))) return undefined
   const bootId = bytes.latin1Slice(56, 56 + BOOT_ID_BYTES)
   return {
@@ -194,6 +233,9 @@ function decodeNote(bytes: Buffer): (CheckpointNote & { sequence: number }) | un
     queueCount: bytes.readUInt32BE(48),
     clean: bytes.readUInt32BE(52) === 1,
     truncatingTo: readLong(bytes, 120),
+    reach: readLong(bytes, 128),
+    javaCrc: bytes.readUInt32BE(136),
+    processId: bytes.readUInt32BE(140),
     bootId: bootId.replace(/\0+$/, ''),
   }
 }

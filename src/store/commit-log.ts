@@ -300,12 +300,16 @@ export class CommitLog {
     }
   }
 
-  /** Makes zero what a failed write may have left behind the end, through a new descriptor. */
-  cleanEnd(): void {
+  /**
+   * Makes zero what a failed write may have left behind the end, through a new descriptor.
+   *
+   * @param reach nothing was written behind it
+   */
+  cleanEnd(reach: number): void {
     const segment = this.segmentAt(this.appended)
     if (segment === undefined) return
     segment.reopen()
-    zeroFrom(segment, this.appended)
+    zeroFrom(segment, this.appended, reach)
   }
 
   /** Writes a range again as it stands, and syncs it. */
@@ -321,8 +325,12 @@ export class CommitLog {
     }
   }
 
-  /** Drops everything from `position` on: later segments first, so that a crash in between leaves no gap. Durable. */
-  truncateTo(position: number): void {
+  /**
+   * Drops everything from `position` on: later segments first, so that a crash in between leaves no gap. Durable.
+   *
+   * @param reach nothing was written behind it
+   */
+  truncateTo(position: number, reach: number): void {
     this.dropPrepared()
     while (this.#segments.length > 0 && this.#segments[this.#segments.length - 1]!.base >= position) {
       // The very first segment stays, empty, so that its address is not forgotten.
@@ -333,7 +341,7 @@ export class CommitLog {
     }
     const last = this.#segments[this.#segments.length - 1]
     if (last !== undefined && position < last.end) {
-      zeroFrom(last, position)
+      zeroFrom(last, position, reach)
       last.file.datasyncSync()
     }
     this.startAt(position)
@@ -348,11 +356,13 @@ export class CommitLog {
 const PIECE_BYTES = 262_144
 const PAGE_BYTES = 4096
 
-/** Overwrites what is not zero from `position` to the end of the segment. */
-function zeroFrom(segment: Segment, position: number): void {
-  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, segment.end - position))
+/** Overwrites what is not zero from `position` to the end of the segment, or to `reach`. */
+function zeroFrom(segment: Segment, position: number, reach: number): void {
+  const end = Math.min(segment.end, reach)
+  if (position >= end) return
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, end - position))
   const zeros = Buffer.alloc(piece.length)
-  for (let at = position; at < segment.end; at += piece.length) {
+  for (let at = position; at < end; at += piece.length) {
     const count = segment.readSync(piece, at)
     if (count === 0) return
     // Page by page: a page that is a hole would need space, which a full disk has not.

@@ -15,6 +15,7 @@ import type { Arrival, Dispatcher } from './dispatch.ts'
 import { Flusher } from './flusher.ts'
 import type { ReadRequest, ReadResult } from './get-message.ts'
 import type { KeyIndex } from './key-index.ts'
+import { LogReach } from './log-reach.ts'
 import { LogWriter } from './log-writer.ts'
 import type { MessageDraft } from './message-draft.ts'
 import { MessageQueries, type MessageQuery, type QueriedMessages } from './message-queries.ts'
@@ -91,6 +92,7 @@ export class FileStore implements MessageStore {
   readonly #flusher: Flusher
   readonly #reader: MessageReader
   readonly #queries: MessageQueries
+  readonly #reach: LogReach
   readonly #stats: StoreStats
   readonly #queueRetention: QueueRetention
   readonly #retention: Retention
@@ -120,12 +122,14 @@ export class FileStore implements MessageStore {
     this.flushed = new Watermark(recovered.end)
     this.confirmed = new Watermark(recovered.end)
     this.durable = this.#isSync ? this.flushed : this.written
+    this.#reach = new LogReach(checkpoint, commitLog.segmentBytes)
     this.#stats = new StoreStats(scheduler)
     this.#writer = new LogWriter({
       log: commitLog,
       scheduler,
       guard: new WriteGuard(writePolicy),
       probe: this.#probe,
+      reserve: this.#reserve,
       onWritten: this.#onWritten,
       onFailed: this.#onWriteFailed,
     })
@@ -238,8 +242,15 @@ export class FileStore implements MessageStore {
     return appended
   }
 
+  /** What is behind the reach that is noted durably must not be written. */
+  readonly #reserve = (end: number): void => {
+    if (end <= this.#reach.durable) return
+    this.#parts.checkpoint.saveSync(this.#describeNote())
+    if (end > this.#reach.durable) throw new Error('the checkpoint is not written any more')
+  }
+
   readonly #onWritten = (): void => {
-    const { commitLog, options } = this.#parts
+    const { commitLog, options, checkpoint } = this.#parts
     if (this.#turnStarted !== undefined) {
       this.#stats.written(this.#turnMessages, options.scheduler.monotonic() - this.#turnStarted)
       this.#turnStarted = undefined
@@ -255,6 +266,7 @@ export class FileStore implements MessageStore {
     this.#flusher.written()
     commitLog.chunks.trim(position)
     commitLog.prepareNext()
+    if (this.#reach.isShortAt(position)) checkpoint.saveNow(this.#describe, this.#onCheckpointFailed)
   }
 
   readonly #onFlushed = (): void => {
@@ -328,7 +340,7 @@ export class FileStore implements MessageStore {
       // A topic deleted in the meantime ends here, not where its last messages would have been.
       deletedTopics.cut(position)
       checkpoint.saveSync(this.#describeNote())
-      commitLog.cleanEnd()
+      commitLog.cleanEnd(this.#reach.durable)
       if (!this.#syncEnd()) return false
       checkpoint.saveSync({ ...this.#describeNote(), truncatingTo: -1 })
       gate.pausedByLog = undefined
@@ -399,6 +411,8 @@ export class FileStore implements MessageStore {
       segmentBytes: commitLog.segmentBytes,
       // A kill while what failed to be written is cleaned away must not leave half of it: that would look like damage.
       truncatingTo: gate.pausedByLog === undefined ? -1 : commitLog.appended,
+      reach: this.#reach.from(commitLog.appended),
+      processId: lock.processId,
     }
   }
 
@@ -639,7 +653,7 @@ export class FileStore implements MessageStore {
     const flushed = Math.min(this.#flusher.flushed, position)
     checkpoint.saveSync({ ...this.#describeNote(), flushedPosition: flushed, truncatingTo: position })
     this.#pending.takeBack(position, () => {})
-    commitLog.truncateTo(position)
+    commitLog.truncateTo(position, this.#reach.durable)
     commitLog.syncFrom(flushed)
     deletedTopics.cut(position)
     this.#flusher.reset(position)

@@ -117,15 +117,21 @@ export class LogScanner {
     return this.#windowLength >= count
   }
 
-  /** What stands behind the end: the first valid record, if any, and whether anything but zeros does. */
-  examineBehind(position: number): { validPosition: number | undefined; isZero: boolean } {
+  /**
+   * What stands behind the end: the first valid record, if any, and whether anything but zeros does.
+   *
+   * @param reach nothing was written behind it
+   */
+  examineBehind(position: number, reach: number): { validPosition: number | undefined; isZero: boolean } {
     const window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, this.#log.segmentBytes))
     const zeros = Buffer.alloc(window.length)
     let isZero = true
     for (let at = position; ; ) {
       const segment = this.#log.segmentAt(at)
-      if (segment === undefined) return { validPosition: undefined, isZero }
-      const count = segment.readSync(window.subarray(0, Math.min(window.length, segment.end - at)), at)
+      if (segment === undefined || at >= reach) return { validPosition: undefined, isZero }
+      // Beyond the reach as far as a record might that begins before it.
+      const end = Math.min(segment.end, reach + MAGIC_START.length + 4)
+      const count = segment.readSync(window.subarray(0, Math.min(window.length, end - at)), at)
       if (isZero && window.compare(zeros, 0, count, 0, count) !== 0) isZero = false
       // A magic number stands at byte 4 of its record; the windows overlap so that none is cut.
       for (let found = window.indexOf(MAGIC_START); found >= 0 && found < count; ) {
@@ -133,7 +139,7 @@ export class LogScanner {
         if (start > position && this.isRecordAt(start)) return { validPosition: start, isZero: false }
         found = window.indexOf(MAGIC_START, found + 1)
       }
-      const reachedEnd = count === 0 || at + count >= segment.end
+      const reachedEnd = count === 0 || at + count >= end
       at = reachedEnd ? segment.end : at + count - MAGIC_START.length - 4
     }
   }

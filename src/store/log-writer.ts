@@ -26,6 +26,7 @@ export class LogWriter {
   readonly #log: CommitLog
   readonly #scheduler: Scheduler
   readonly #probe: LogWriterProbe
+  readonly #reserve: (end: number) => void
   readonly #onWritten: () => void
   readonly #onFailed: (error: DiskError) => void
   #asked = false
@@ -38,6 +39,8 @@ export class LogWriter {
     scheduler: Scheduler
     guard: WriteGuard
     probe: LogWriterProbe
+    /** Called before something is written that ends here. @throws DiskError when it must not be written */
+    reserve: (end: number) => void
     /** `log.written` has grown. */
     onWritten: () => void
     /** Nothing behind `log.written` is in the file; what was appended behind it must be taken back. */
@@ -47,6 +50,7 @@ export class LogWriter {
     this.#log = options.log
     this.#scheduler = options.scheduler
     this.#probe = options.probe
+    this.#reserve = options.reserve
     this.#onWritten = options.onWritten
     this.#onFailed = options.onFailed
   }
@@ -85,6 +89,7 @@ export class LogWriter {
         const at = from - chunk.base
         const bytes = chunk.wholeRecords(at, WRITE_BYTES, log.whole - chunk.base)
         const segment = log.segmentAt(from)!
+        this.#reserve(from + bytes)
         segment.writeSync(chunk.bytes.subarray(at, at + bytes), from)
         this.#advance(from + bytes, bytes)
         left -= bytes
@@ -112,6 +117,7 @@ export class LogWriter {
     let segment: Segment
     try {
       segment = log.segmentAt(from)!
+      this.#reserve(from + bytes)
       const started = this.#scheduler.monotonic()
       this.#inFlightSince = started
       segment.write(chunk.bytes.subarray(at, at + bytes), from, (error) => {

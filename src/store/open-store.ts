@@ -10,6 +10,7 @@ import { DiskSpace } from './disk-space.ts'
 import { Dispatcher } from './dispatch.ts'
 import { FileStore } from './file-store.ts'
 import { KeyIndex } from './key-index.ts'
+import { reachOfLastRun } from './log-reach.ts'
 import type { MessageStore, StoreOptions } from './message-store.ts'
 import { QueueFiles } from './queue-files.ts'
 import { QueueList } from './queue-list.ts'
@@ -17,7 +18,7 @@ import { QueueTable } from './queue-table.ts'
 import { Recovery } from './recovery.ts'
 import { StoreLock } from './store-lock.ts'
 import { type StorePaths, storePaths } from './store-paths.ts'
-import { refusalOfFullDisk, refuseForeignStore } from './store-refusals.ts'
+import { refuseForeignStore } from './store-refusals.ts'
 import { TagsCode } from './tags-code.ts'
 import { WriteGate } from './write-gate.ts'
 
@@ -32,14 +33,6 @@ const MOST_CHUNKS_BYTES = 134_217_728
  * @throws StoreLocked, StoreRefused, StoreCorrupt: their messages are for the operator
  */
 export async function openStore(options: StoreOptions): Promise<MessageStore> {
-  try {
-    return await lockAndOpen(options)
-  } catch (error) {
-    throw refusalOfFullDisk(error, options.disk, options.settings.storePathRootDir)
-  }
-}
-
-async function lockAndOpen(options: StoreOptions): Promise<MessageStore> {
   const { settings, disk } = options
   const paths = storePaths(settings.storePathRootDir, settings.storePathCommitLog)
   refuseForeignStore(disk, paths, settings)
@@ -130,6 +123,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     unclean: abort.isPresent,
     bootId: lock.bootId,
     crc: settings.checkCRCOnRecover,
+    reach: reachOfLastRun(checkpoint, abort),
   }).run()
   if (queues.failure !== undefined) throw queues.failure
   deletedTopics.cut(recovered.end)

@@ -28,6 +28,8 @@ export interface RecoveryParts {
   /** Of this boot of the machine; '' where nobody tells. */
   bootId: string
   crc: boolean
+  /** Nothing was written to the log from here on; Infinity when nobody knows. */
+  reach: number
 }
 
 export interface Recovered {
@@ -143,7 +145,7 @@ export class Recovery {
     }
     if (commitLog.segmentAt(to) === undefined) return
     log.warn('an interrupted truncation is brought to its end', { position: to })
-    commitLog.truncateTo(to)
+    commitLog.truncateTo(to, this.#parts.reach)
   }
 
   get #truncatingTo(): number {
@@ -267,14 +269,14 @@ export class Recovery {
 
   /** Decides what the end of the scan is, and makes it the end of the log. */
   #settleEnd(end: number): void {
-    const { commitLog, unclean, checkpoint, log } = this.#parts
+    const { commitLog, unclean, checkpoint, reach, log } = this.#parts
     const segment = commitLog.segmentAt(end) ?? commitLog.segments[commitLog.segments.length - 1]
     if (segment === undefined) return
     const corrupt = (what: string): StoreCorrupt => new StoreCorrupt(what, segment.path, end, end - segment.base)
     if (end < this.#floor) throw corrupt(`${this.#scanner.fault}; the log had been synced up to ${this.#floor}`)
     const note = checkpoint.note
-    const isWhole = this.#ours && !unclean && note?.logEnd === end
-    const behind = isWhole ? { validPosition: undefined, isZero: true } : this.#scanner.examineBehind(end)
+    const isWhole = this.#ours && !unclean && note?.logEnd === end && checkpoint.isUntouched
+    const behind = isWhole ? { validPosition: undefined, isZero: true } : this.#scanner.examineBehind(end, reach)
     if (behind.validPosition !== undefined) {
       // After a power loss what was not yet synced may survive in any order; nothing behind the floor was promised.
       if (!this.#mayHaveLostPower) {
@@ -285,7 +287,7 @@ export class Recovery {
       log.warn('torn end of the log cut', { position: end, path: segment.path, fault: this.#scanner.fault })
     }
     const hasLater = commitLog.segments.some(({ base }) => base > end)
-    if (hasLater || !behind.isZero) commitLog.truncateTo(end)
+    if (hasLater || !behind.isZero) commitLog.truncateTo(end, reach)
     // What was only in the page cache is promised from now on. It is written again before it is synced: when an earlier
     // sync has failed, the kernel takes pages for clean that never reached the device.
     if (this.#ours && unclean) commitLog.persistFrom(this.#floor, end)
