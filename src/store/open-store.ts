@@ -18,7 +18,7 @@ import { QueueTable } from './queue-table.ts'
 import { Recovery } from './recovery.ts'
 import { StoreLock } from './store-lock.ts'
 import { type StorePaths, storePaths } from './store-paths.ts'
-import { refuseForeignStore } from './store-refusals.ts'
+import { refusalOfFullDisk, refuseForeignStore } from './store-refusals.ts'
 import { TagsCode } from './tags-code.ts'
 import { WriteGate } from './write-gate.ts'
 
@@ -33,6 +33,14 @@ const MOST_CHUNKS_BYTES = 134_217_728
  * @throws StoreLocked, StoreRefused, StoreCorrupt: their messages are for the operator
  */
 export async function openStore(options: StoreOptions): Promise<MessageStore> {
+  try {
+    return await lockAndOpen(options)
+  } catch (error) {
+    throw refusalOfFullDisk(error, options.disk, options.settings.storePathRootDir)
+  }
+}
+
+async function lockAndOpen(options: StoreOptions): Promise<MessageStore> {
   const { settings, disk } = options
   const paths = storePaths(settings.storePathRootDir, settings.storePathCommitLog)
   refuseForeignStore(disk, paths, settings)
