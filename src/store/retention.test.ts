@@ -76,14 +76,14 @@ function occupy(disk: Disk, bytes: number): () => void {
 
 describe('a segment', () => {
   test('stays as long as it is reserved, and until the hour for deletion has come', async () => {
-    const simulated = await openSmall()
+    const simulated = await openSmall({ settings: { fileReservedTime: '15' } })
     const { scheduler } = simulated
     await fill(simulated, 4)
-    await scheduler.advance(71 * HOUR_MS)
-    assert.equal(simulated.store.positions.min, 0, 'the hour came twice, and nothing had expired')
+    await scheduler.advance(14 * HOUR_MS)
+    assert.equal(simulated.store.positions.min, 0, 'the hour has come, and nothing had expired')
     await scheduler.advance(2 * HOUR_MS)
-    assert.equal(simulated.store.positions.min, 0, 'all have expired, and the hour has not come')
-    await scheduler.advance(12 * HOUR_MS)
+    assert.equal(simulated.store.positions.min, 0, 'all have expired, and the hour is gone')
+    await scheduler.advance(21 * HOUR_MS)
     assert.equal(simulated.store.positions.min, 3 * SEGMENT)
     assert.deepEqual(segmentsOf(simulated), [3 * SEGMENT], 'the one in use stays')
     const deleted = simulated.log.lines.filter(({ message }) => message === 'segment deleted')
@@ -224,64 +224,68 @@ describe('a disk that fills up', () => {
 })
 
 describe('a wall clock that jumps', () => {
-  test('ahead deletes nothing before it has stayed there as long as segments are kept', async () => {
-    const simulated = await openSmall()
-    const { scheduler } = simulated
+  /** Six hours are reserved, and any hour is for deletion. */
+  const open = async () => {
+    const allHours = Array.from({ length: 24 }, (_, hour) => hour).join(';')
+    const simulated = await openSmall({ settings: { fileReservedTime: '6', deleteWhen: allHours } })
     await fill(simulated, 3)
+    return simulated
+  }
+
+  test('ahead deletes nothing before it has stayed there as long as segments are kept', async () => {
+    const simulated = await open()
+    const { scheduler } = simulated
     await simulated.close()
     const again = await simulated.reopen()
     scheduler.jumpWallClock(240 * HOUR_MS)
-    await scheduler.advance(70 * HOUR_MS)
+    await scheduler.advance(5 * HOUR_MS)
     assert.equal(again.store.positions.min, 0)
     scheduler.jumpWallClock(-240 * HOUR_MS)
-    await scheduler.advance(2 * HOUR_MS)
+    await scheduler.advance(0.5 * HOUR_MS)
     assert.equal(again.store.positions.min, 0, 'nothing came of it')
-    await scheduler.advance(24 * HOUR_MS)
+    await scheduler.advance(HOUR_MS)
     assert.equal(again.store.positions.min, 2 * SEGMENT, 'and the age goes on by the clock that was right')
     await again.close()
   })
 
   test('ahead and stays counts in the end', async () => {
-    const simulated = await openSmall()
+    const simulated = await open()
     const { scheduler } = simulated
-    await fill(simulated, 3)
     await simulated.close()
     // The machine started with a clock far behind, and learned the time.
     scheduler.jumpWallClock(-24_000 * HOUR_MS)
     const again = await simulated.reopen()
     await scheduler.advance(HOUR_MS)
     scheduler.jumpWallClock(24_000 * HOUR_MS)
-    await scheduler.advance(71 * HOUR_MS)
+    await scheduler.advance(5 * HOUR_MS)
     assert.equal(again.store.positions.min, 0)
-    await scheduler.advance(26 * HOUR_MS)
+    await scheduler.advance(2 * HOUR_MS)
     assert.equal(again.store.positions.min, 2 * SEGMENT)
     await again.close()
   })
 
-  test('back at the start was ahead before: what was written then is not older than it is', async () => {
-    const simulated = await openSmall()
+  test('back, as it was ahead at the start: what was written before is not older than it is', async () => {
+    const simulated = await open()
     const { scheduler } = simulated
-    await fill(simulated, 3)
     await simulated.close()
     scheduler.jumpWallClock(100 * HOUR_MS)
-    const again = await simulated.reopen({ deleteWhen: hourIn(scheduler, 2) })
+    const again = await simulated.reopen()
     await scheduler.advance(50_000)
     scheduler.jumpWallClock(-100 * HOUR_MS)
-    await scheduler.advance(70 * HOUR_MS)
+    await scheduler.advance(5.5 * HOUR_MS)
     assert.equal(again.store.positions.min, 0)
     await again.close()
   })
 
   test('does not touch the age of what this run has written', async () => {
-    const simulated = await openSmall()
+    const simulated = await open()
     const { scheduler } = simulated
-    await fill(simulated, 3)
     for (const hours of [500, -900, 700]) {
       scheduler.jumpWallClock(hours * HOUR_MS)
-      await scheduler.advance(23 * HOUR_MS)
+      await scheduler.advance(1.8 * HOUR_MS)
     }
     assert.equal(simulated.store.positions.min, 0)
-    await scheduler.advance(48 * HOUR_MS)
+    await scheduler.advance(2 * HOUR_MS)
     assert.equal(simulated.store.positions.min, 2 * SEGMENT)
     await simulated.close()
   })
