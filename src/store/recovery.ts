@@ -59,6 +59,8 @@ export class Recovery {
   /** Queue → first offset that the scan met. */
   #firstOffsets = new Map<number, number>()
   #loadedMax: Float64Array = new Float64Array(0)
+  /** The files do not hold what a stop left in them. */
+  #isRebuilding = false
   #scannedRecords = 0
   #lastStoreTimestamp = 0
 
@@ -93,6 +95,7 @@ export class Recovery {
     }
     if (!agrees) {
       this.#isListed = false
+      this.#isRebuilding = true
       log.warn('consume queues do not agree with the log: rebuilding them from its beginning', { from: commitLog.min })
       queues.forgetTails()
       table.clear()
@@ -148,6 +151,11 @@ export class Recovery {
     commitLog.truncateTo(to, this.#parts.reach)
   }
 
+  /** Beyond it a queue's files have no numbers. */
+  get #mostOffset(): number {
+    return this.#parts.files.unitsPerFile * 0x7fff_fffe
+  }
+
   get #truncatingTo(): number {
     return this.#ours ? (this.#parts.checkpoint.note?.truncatingTo ?? -1) : -1
   }
@@ -160,7 +168,7 @@ export class Recovery {
 
   /** Entries of records that are gone may stand behind a hole, where the search for a queue's end does not see them. */
   get #mayHoldStrays(): boolean {
-    return this.#parts.unclean && (!this.#ours || this.#mayHaveLostPower)
+    return this.#isRebuilding || (this.#parts.unclean && (!this.#ours || this.#mayHaveLostPower))
   }
 
   /** Bytes up to here were on the device: when they are not there now, something else than a crash took them. */
@@ -194,7 +202,10 @@ export class Recovery {
     if (table.count === 0) return commitLog.min
     if (this.#ours && !unclean && note !== undefined) {
       const counted = countEntries(table)
-      if (counted.queues !== note.queueCount || counted.entries !== note.entryCount) return commitLog.min
+      if (counted.queues !== note.queueCount || counted.entries !== note.entryCount) {
+        this.#isRebuilding = true
+        return commitLog.min
+      }
     }
     const last = checkpoint.logicsPhysicalOffset
     return last > commitLog.min && this.#scanner.isRecordAt(last) ? last : commitLog.min
@@ -202,7 +213,7 @@ export class Recovery {
 
   /** Dispatches every valid record; false when entries before `from` are missing too. */
   #scan(from: number): boolean {
-    const { table, dispatcher, commitLog, log } = this.#parts
+    const { table, dispatcher, commitLog } = this.#parts
     const scanner = this.#scanner
     this.#firstOffsets = new Map()
     this.#loadedMax = table.max.slice(0, table.count)
@@ -215,30 +226,65 @@ export class Recovery {
       if (dispatcher.storeTimestamp > this.#lastStoreTimestamp) this.#lastStoreTimestamp = dispatcher.storeTimestamp
       if (!inQueue) continue
       const { queue, queueOffset, tagsLow, tagsHigh } = dispatcher
-      if (!this.#firstOffsets.has(queue)) {
-        this.#firstOffsets.set(queue, queueOffset)
-        if (queueOffset > 0 && from > commitLog.min && !this.#isEntryRight(queue, queueOffset - 1)) return false
-      } else if (queueOffset !== table.next[queue]) {
-        log.warn('queue offsets are not dense', {
-          topic: table.topicOf(queue)?.name,
-          queueId: table.queueId[queue],
-          expected: table.next[queue],
-          found: queueOffset,
-          position: scanner.position,
-        })
-      }
+      const fit = this.#fit(queue, queueOffset, from)
+      if (fit === 'behind a gap') return false
+      if (fit === 'impossible') break
+      if (fit === 'taken') continue
       table.next[queue] = queueOffset + 1
       dispatcher.dispatch(queue, queueOffset, scanner.position, scanner.sizeBytes, tagsLow, tagsHigh)
     }
     return from === commitLog.min || this.#areOthersRight(from)
   }
 
-  /** After an unclean stop: the last entries of queues that the scan did not meet. */
+  /**
+   * Whether a record can be that of its queue offset, for which the log has no checksum. The first message with an offset
+   * keeps it, as in Java; but at 0 a queue may have been made anew.
+   */
+  #fit(queue: number, queueOffset: number, from: number): 'next' | 'taken' | 'behind a gap' | 'impossible' {
+    const { table, files, queues, commitLog, log } = this.#parts
+    const isFirst = !this.#firstOffsets.has(queue)
+    const isTaken = isFirst && from > commitLog.min && queueOffset > 0 && this.#isTaken(queue, queueOffset, from)
+    if (isFirst && from > commitLog.min && queueOffset > 0 && !isTaken && !this.#isEntryRight(queue, queueOffset - 1)) {
+      return 'behind a gap'
+    }
+    // What stood before the oldest record that is kept is unknown.
+    const expected = isTaken ? table.max[queue]! : !isFirst ? table.next[queue]! : from > 0 ? queueOffset : 0
+    if (queueOffset !== expected || queueOffset < 0 || queueOffset > this.#mostOffset) {
+      const where = `${table.topicOf(queue)?.name}/${table.queueId[queue]}`
+      if (queueOffset < 0 || queueOffset > Math.min(expected + files.unitsPerFile, this.#mostOffset)) {
+        this.#scanner.fault = `a record of queue offset ${queueOffset} where ${where} is at ${expected}`
+        return 'impossible'
+      }
+      const { position } = this.#scanner
+      log.warn('queue offsets are not dense', { where, expected, found: queueOffset, position })
+      if (queueOffset > 0 && queueOffset < expected) return 'taken'
+      for (let gap = expected; gap < queueOffset; gap++) queues.put(queue, gap, 0, FILLER_SIZE, 0, 0)
+    }
+    if (isFirst) this.#firstOffsets.set(queue, Math.min(expected, queueOffset))
+    return 'next'
+  }
+
+  /** Whether a message before `from` has the offset. */
+  #isTaken(queue: number, queueOffset: number, from: number): boolean {
+    if (!this.#isEntryRight(queue, queueOffset)) return false
+    const { view, at, count } = this.#parts.queues.units(queue, queueOffset, 1)
+    if (count === 0 || unitSize(view, at) === FILLER_SIZE) return false
+    return unitPosition(view, at) < from && unitPosition(view, at) >= this.#parts.commitLog.min
+  }
+
+  /** The last entries of queues that the scan did not meet. */
   #areOthersRight(from: number): boolean {
     const { table, unclean } = this.#parts
-    if (!unclean && this.#ours) return true
+    const mayBeLost = !this.#ours || this.#mayHaveLostPower || this.#truncatingTo >= 0
+    const isCounted = this.#ours && !unclean
     for (let queue = 0; queue < this.#loadedMax.length; queue++) {
+      // What is too much here may have hidden from the count what is missing there.
+      if (isCounted && this.#loadedMax[queue] !== table.max[queue]) return false
       if (this.#firstOffsets.has(queue) || this.#loadedMax[queue] === 0) continue
+      // It points to what was scanned, or to an end that nothing took: then it is damaged, and its message is elsewhere.
+      const position = table.lastPosition[queue]!
+      if (position >= from && (position < this.#scanner.position || !mayBeLost)) return false
+      if (isCounted) continue
       const end = this.#firstEntryFrom(queue, from)
       const isFirst = end === this.#parts.files.unitsPerFile * Math.max(0, table.firstFile[queue]!)
       if (end > 0 && !isFirst && !this.#isEntryRight(queue, end - 1)) return false
@@ -296,12 +342,14 @@ export class Recovery {
 
   /** Ends every queue where the log says, and finds where it begins. */
   #settleQueues(from: number): void {
-    const { table, queues, commitLog } = this.#parts
+    const { table, files, queues, commitLog } = this.#parts
     for (let queue = 0; queue < table.count; queue++) {
       if (table.topicOf(queue) === undefined) continue
       const loaded = this.#loadedMax[queue] ?? 0
       if (this.#firstOffsets.has(queue)) {
-        if (loaded > table.max[queue]! || this.#mayHoldStrays) queues.cut(queue, table.max[queue]!)
+        const max = table.max[queue]!
+        const isLonger = loaded > max || table.lastFile[queue]! * files.unitsPerFile > max
+        if (isLonger || this.#mayHoldStrays) queues.cut(queue, max)
       } else if (table.lastPosition[queue]! >= from) {
         queues.cut(queue, this.#firstEntryFrom(queue, from))
       } else if (this.#mayHoldStrays) {
@@ -317,8 +365,10 @@ export class Recovery {
   /** Offset of the first entry that points to `position` or behind; the end of the queue when none does. */
   #firstEntryFrom(queue: number, position: number): number {
     const { table, files, queues } = this.#parts
+    // What was scanned may begin before the first file, which then is still to be written.
+    const scanned = this.#firstOffsets.get(queue)
     let low = Math.max(0, table.firstFile[queue]!) * files.unitsPerFile
-    if (table.firstFile[queue]! < 0) low = this.#firstOffsets.get(queue) ?? 0
+    if (scanned !== undefined && (table.firstFile[queue]! < 0 || scanned < low)) low = scanned
     let high = table.max[queue]!
     if (position === 0) return low
     while (low < high) {
