@@ -62,6 +62,19 @@ describe('when segments have gone', () => {
     await broker.close()
   })
 
+  test('they go sooner once the broker was told so', async () => {
+    const broker = await startSimulatedBroker({ ...small, fileReservedTime: '72', deleteWhen: '0' })
+    const client = await broker.connect()
+    for (let each = 0; each < 40; each++) assert.equal((await send(client, 0)).code, 0)
+    await pass(broker, 100)
+    assert.equal(broker.broker.store.positions.min, 0)
+    const changes = `fileReservedTime=0\ndeleteWhen=${new Date(broker.scheduler.now()).getHours()}`
+    assert.equal((await client.ask(config.UpdateBrokerConfig, {}, changes)).code, ResponseCode.SUCCESS)
+    await pass(broker, 15)
+    assert.equal(broker.broker.store.positions.min, 40_000)
+    await broker.close()
+  })
+
   test('an emptied queue keeps its end, and tells it', async () => {
     const [broker, client] = await expired()
     const { code, fields } = await pull(client, 1, 0)

@@ -6,8 +6,9 @@ import type { QueueFiles } from './queue-files.ts'
 import type { QueueTable } from './queue-table.ts'
 import { FILLER_SIZE, unitPosition, unitPresent, unitSize } from './queue-unit.ts'
 
-/** Queues looked at in one turn. */
+/** Queues looked at in one turn; fewer when the disk answers slowly. */
 const TURN_QUEUES = 128
+const TURN_MS = 2
 
 export interface DestroyedQueue {
   topic: string
@@ -46,9 +47,12 @@ export class QueueRetention {
 
   /** Messages before `logMin` are gone: what readers are told is the first that is there. Some queues a turn. */
   async correctMins(logMin: () => number, signal: AbortSignal): Promise<void> {
+    let started = this.#scheduler.monotonic()
     for (let queue = 0; queue < this.#table.count && !signal.aborted; queue++) {
       if (this.#table.topicOf(queue) !== undefined) this.#tryCorrectMin(queue, logMin())
-      if ((queue + 1) % TURN_QUEUES === 0) await this.#turn()
+      if ((queue + 1) % TURN_QUEUES !== 0 && this.#scheduler.monotonic() - started < TURN_MS) continue
+      await this.#turn()
+      started = this.#scheduler.monotonic()
     }
   }
 
@@ -65,11 +69,13 @@ export class QueueRetention {
   #correctMin(queue: number, logMin: number): void {
     const table = this.#table
     const [min, max, last] = [table.min[queue]!, table.max[queue]!, table.lastPosition[queue]!]
-    if (min >= max || this.#positionAt(queue, min) >= logMin) return
+    if (min >= max) return
+    // Most queues are idle ones, of which the disk need not be asked.
     if (last >= 0 && last < logMin) {
       table.min[queue] = max
       return
     }
+    if (this.#positionAt(queue, min) >= logMin) return
     let low = min
     let high = max
     while (low < high) {
@@ -92,6 +98,7 @@ export class QueueRetention {
     const before = { ...this.probe }
     const started = this.#scheduler.monotonic()
     let queuesTouched = 0
+    let turnStarted = started
     for (let queue = 0; queue < this.#table.count && !signal.aborted; queue++) {
       let deleted = 0
       while (!signal.aborted && this.#isFirstFileBehind(queue, logMin)) {
@@ -100,7 +107,9 @@ export class QueueRetention {
         await this.#scheduler.sleep(this.#pauseMs(), signal).catch(() => {})
       }
       if (deleted > 0) queuesTouched++
-      if ((queue + 1) % TURN_QUEUES === 0) await this.#turn()
+      if ((queue + 1) % TURN_QUEUES !== 0 && this.#scheduler.monotonic() - turnStarted < TURN_MS) continue
+      await this.#turn()
+      turnStarted = this.#scheduler.monotonic()
     }
     if (queuesTouched === 0) return
     this.#log.info('consume queue files deleted: the log no longer holds their messages', {
