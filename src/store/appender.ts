@@ -3,6 +3,7 @@ import type { Scheduler } from '../base/scheduler.ts'
 import { type BatchElement, newBatchElement, readBatchElement } from '../protocol/batch.ts'
 import { encodeRecord, type RecordFields, recordSize } from '../protocol/message.ts'
 import { MessageSysFlag, RETRY_PREFIX } from '../protocol/names.ts'
+import { propertyCrcBytes, withPropertyCrc, writePropertyCrc } from '../protocol/property-crc.ts'
 import { type Appended, PutStatus } from './appended.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { DiskSpace } from './disk-space.ts'
@@ -38,6 +39,8 @@ export interface AppenderParts {
   storeHost: Host
   maxMessageSize: number
   longTopics: boolean
+  /** Each record carries a checksum of the whole of it, as its last property. */
+  recordChecksums: boolean
   busyMs: number
   /** Store time of the last record, which the next may not precede. */
   lastStoreTimestamp: number
@@ -92,7 +95,7 @@ export class Appender {
     if (entry === undefined) return this.#result
     if (draft.queueId < 0) return this.#refuse(PutStatus.MESSAGE_ILLEGAL, `the queue id ${draft.queueId} is negative`)
     if (this.#isBusy()) return this.#refuse(PutStatus.OS_PAGE_CACHE_BUSY, 'the disk does not keep up')
-    if (draft.properties.length > PROPERTIES_BYTES) {
+    if (draft.properties.length + this.#checksumBytes(draft.properties) > PROPERTIES_BYTES) {
       return this.#refuse(PutStatus.PROPERTIES_SIZE_EXCEEDED, `properties of ${draft.properties.length} bytes`)
     }
     if (draft.body.length > maxMessageSize) {
@@ -146,7 +149,7 @@ export class Appender {
     else {
       fields.flag = draft.flag
       fields.body = draft.body
-      fields.properties = draft.properties
+      fields.properties = this.#withChecksum(draft.properties)
       this.#put(queue, entry, bytes)
     }
     result.endPosition = commitLog.appended
@@ -179,7 +182,7 @@ export class Appender {
   }
 
   #measureOne(draft: MessageDraft): number {
-    const size = this.#sizeOf(draft.body.length, draft.properties.length)
+    const size = this.#sizeOf(draft.body.length, draft.properties.length + this.#checksumBytes(draft.properties))
     const most = this.#parts.maxMessageSize + RECORD_EXTRA_BYTES
     if (size <= most) return size
     this.#refuse(PutStatus.MESSAGE_ILLEGAL, `record of ${size} bytes, allowed are ${most}`)
@@ -202,7 +205,13 @@ export class Appender {
         this.#refuse(PutStatus.MESSAGE_ILLEGAL, fault)
         return -1
       }
-      bytes += this.#sizeOf(element.bodyEnd - element.bodyStart, element.propertiesEnd - element.propertiesStart)
+      const properties = body.subarray(element.propertiesStart, element.propertiesEnd)
+      const propertiesBytes = properties.length + this.#checksumBytes(properties)
+      if (propertiesBytes > PROPERTIES_BYTES) {
+        this.#refuse(PutStatus.PROPERTIES_SIZE_EXCEEDED, `properties of ${propertiesBytes} bytes`)
+        return -1
+      }
+      bytes += this.#sizeOf(element.bodyEnd - element.bodyStart, propertiesBytes)
       // Tiny elements grow fivefold in the log, and their ids fill an answer: Java's buffer has an end too.
       if (bytes <= most) continue
       this.#refuse(PutStatus.MESSAGE_ILLEGAL, `a batch of more than ${most} bytes of records`)
@@ -211,6 +220,14 @@ export class Appender {
     if (bytes > 0) return bytes
     this.#refuse(PutStatus.MESSAGE_ILLEGAL, 'the batch is empty')
     return -1
+  }
+
+  #checksumBytes(properties: Uint8Array): number {
+    return this.#parts.recordChecksums ? propertyCrcBytes(properties) : 0
+  }
+
+  #withChecksum(properties: Uint8Array): Uint8Array {
+    return this.#parts.recordChecksums ? withPropertyCrc(properties) : properties
   }
 
   #sizeOf(bodyBytes: number, propertiesBytes: number): number {
@@ -229,7 +246,7 @@ export class Appender {
       positions.push(commitLog.appended)
       fields.flag = element.flag
       fields.body = body.subarray(element.bodyStart, element.bodyEnd)
-      fields.properties = body.subarray(element.propertiesStart, element.propertiesEnd)
+      fields.properties = this.#withChecksum(body.subarray(element.propertiesStart, element.propertiesEnd))
       this.#put(queue, entry, this.#sizeOf(fields.body.length, fields.properties.length))
     }
     this.#result.count = positions.length
@@ -246,6 +263,7 @@ export class Appender {
     fields.queueOffset = inQueue ? table.next[queue]! : 0
     const chunk = commitLog.chunkFor(bytes)
     encodeRecord(chunk.bytes, chunk.view, chunk.length, fields)
+    if (this.#parts.recordChecksums) writePropertyCrc(chunk.bytes, chunk.length, bytes)
     chunk.length += bytes
     commitLog.appended = position + bytes
     if (!inQueue) return

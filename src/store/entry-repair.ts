@@ -1,4 +1,5 @@
-import { checkRecord, readPosition, readQueueId, readQueueOffset, topicRange } from '../protocol/message.ts'
+import { checkRecord, readPosition, readQueueId, readQueueOffset, readSize, topicRange } from '../protocol/message.ts'
+import { checkPropertyCrc } from '../protocol/property-crc.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { ConsumeQueues } from './consume-queue.ts'
 import type { DamageLog } from './damage-log.ts'
@@ -27,6 +28,8 @@ export class EntryRepair {
   readonly #queues: ConsumeQueues
   readonly #dispatcher: Dispatcher
   readonly #damage: DamageLog
+  /** Records carry a checksum of the whole, unless they were stored before they did. */
+  readonly #recordChecksums: boolean
 
   constructor(parts: {
     commitLog: CommitLog
@@ -34,12 +37,14 @@ export class EntryRepair {
     queues: ConsumeQueues
     dispatcher: Dispatcher
     damage: DamageLog
+    recordChecksums: boolean
   }) {
     this.#commitLog = parts.commitLog
     this.#table = parts.table
     this.#queues = parts.queues
     this.#dispatcher = parts.dispatcher
     this.#damage = parts.damage
+    this.#recordChecksums = parts.recordChecksums
   }
 
   /** Whether the record that begins at `at` is the message of this queue and offset, at this position. */
@@ -48,7 +53,8 @@ export class EntryRepair {
     if (readQueueId(record, at) !== this.#table.queueId[queue]) return false
     const topic = this.#table.topicOf(queue)
     const { start, end } = topicRange(record, at)
-    return topic === undefined || record.compare(topic.bytes, 0, topic.bytes.length, start, end) === 0
+    if (topic !== undefined && record.compare(topic.bytes, 0, topic.bytes.length, start, end) !== 0) return false
+    return !this.#recordChecksums || checkPropertyCrc(record, at, readSize(record, at)) !== 'wrong'
   }
 
   /** Where the message truly stands; undefined when the log does not have it whole. @throws DiskError */

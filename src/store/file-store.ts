@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts'
 import type { Timer } from '../base/scheduler.ts'
 import { Watermark } from '../base/watermark.ts'
 import { checkRecord, readPosition, readStoreTimestamp } from '../protocol/message.ts'
+import { checkPropertyCrc } from '../protocol/property-crc.ts'
 import type { AbortFile } from './abort-file.ts'
 import type { Appended } from './appended.ts'
 import { Appender } from './appender.ts'
@@ -158,6 +159,7 @@ export class FileStore implements MessageStore {
       storeHost,
       maxMessageSize: settings.maxMessageSize,
       longTopics: settings.autoMessageVersionOnTopicLen,
+      recordChecksums: settings.enabledAppendPropCRC,
       busyMs: settings.osPageCacheBusyTimeOutMills,
       lastStoreTimestamp: recovered.lastStoreTimestamp,
     })
@@ -179,6 +181,7 @@ export class FileStore implements MessageStore {
       },
       unitsPerFile: files.unitsPerFile,
       warmLimit: new WarmLimit(memoryBytes / 4),
+      recordChecksums: settings.enabledAppendPropCRC,
       probe: this.#readProbe,
       onRead: (result) => this.#stats.read(result.count),
     })
@@ -543,7 +546,9 @@ export class FileStore implements MessageStore {
     const sizeBytes = head.readInt32BE(0)
     if (sizeBytes < SMALLEST_RECORD || position + sizeBytes > this.#readable) return undefined
     const record = commitLog.bytesAt(position, sizeBytes)
-    return checkRecord(record, 0, record.length, { crc: true }) === sizeBytes ? record : undefined
+    if (checkRecord(record, 0, record.length, { crc: true }) !== sizeBytes) return undefined
+    const { enabledAppendPropCRC } = this.#parts.options.settings
+    return enabledAppendPropCRC && checkPropertyCrc(record, 0, sizeBytes) === 'wrong' ? undefined : record
   }
 
   /** Until all that is stored by now is indexed, or cannot be. */

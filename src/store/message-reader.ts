@@ -62,6 +62,8 @@ export interface ReaderParts {
   limits: ReadLimits
   unitsPerFile: number
   warmLimit: WarmLimit
+  /** Records carry a checksum of the whole, which is verified when they come from the disk. */
+  recordChecksums: boolean
   probe: ReaderProbe
   onRead: (result: ReadResult) => void
 }
@@ -352,7 +354,14 @@ class Reading {
     for (let index = first + 1; index < this.#positions.length; index++) {
       const position = this.#positions[index]!
       const next = position + this.#sizes[index]!
-      if (position - end > GAP_BYTES || next - start > SPAN_BYTES || next > segmentEnd || position >= inMemory) break
+      if (
+        position < end ||
+        position - end > GAP_BYTES ||
+        next - start > SPAN_BYTES ||
+        next > segmentEnd ||
+        position >= inMemory
+      )
+        break
       last = index
       end = next
     }

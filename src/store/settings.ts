@@ -39,7 +39,7 @@ mapperFileSizeBatchConsumeQueue commitIntervalCommitLog flushCommitLogTimed
 flushCommitLogLeastPages commitCommitLogLeastPages flushLeastPagesWhenWarmMapedFile
 flushCommitLogThoroughInterval commitCommitLogThoroughInterval flushConsumeQueueLeastPages
 transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool warmMapedFileEnable
-maxConsumeQueueScan sampleCountThreshold enabledAppendPropCRC forceVerifyPropCRC flushDelayOffsetInterval
+maxConsumeQueueScan sampleCountThreshold forceVerifyPropCRC flushDelayOffsetInterval
 enableScheduleAsyncDeliver timerWheelEnable timerPrecisionMs timerRollWindowSlot timerMaxDelaySec
 timerFlushIntervalMs timerGetMessageThreadNum timerPutMessageThreadNum timerInterceptDelayLevel
 timerSkipUnknownError timerStopEnqueue timerStopDequeue timerCongestNumEachSlot timerCheckMetricsWhen
@@ -75,6 +75,10 @@ export const storeSettings = settings(
     flushConsumeQueueThoroughInterval: millis(60_000, 'Period in which all consume queues are synced.'),
     maxMessageSize: bytes(4_194_304, 'Largest body of a message, or of a batch as it arrives.', { min: 1 }),
     autoMessageVersionOnTopicLen: bool(true, 'Store topics longer than 127 bytes as message version 2.'),
+    enabledAppendPropCRC: bool(
+      false,
+      'Each record carries a checksum of all of it, as its last property, which reads verify: any flipped bit is noticed.',
+    ),
     checkCRCOnRecover: bool(true, 'Verify body checksums when the log is scanned at start.'),
     maxTransferBytesOnMessageInMemory: bytes(262_144, 'Bytes that one read returns of recent messages.'),
     maxTransferCountOnMessageInMemory: int(32, 'Messages that one read returns of recent messages.', { min: 1 }),

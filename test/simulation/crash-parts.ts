@@ -137,9 +137,10 @@ export async function runFlip(seed: number, number: number): Promise<string[]> {
   return [JSON.stringify(flip)]
 }
 
-/** Every third store was killed, the others stopped in order. */
+/** Every third store was killed, the others stopped in order; in every second, records carry a checksum of the whole. */
 function recordStore(seed: number): ReturnType<typeof record> {
-  return record(seed, { ends: [seed % 3 === 0 ? 'kill' : 'stop'], loadMs: 300 })
+  const settings = { enabledAppendPropCRC: String(seed % 2 === 0) }
+  return record(seed, { ends: [seed % 3 === 0 ? 'kill' : 'stop'], loadMs: 300, settings })
 }
 
 async function flipOne(flips: BitFlips, seed: number, number: number): ReturnType<BitFlips['flip']> {
