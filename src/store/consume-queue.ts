@@ -1,13 +1,11 @@
 import type { DiskError } from '../base/disk.ts'
+import { RingQueue } from '../base/ring-queue.ts'
 import type { Scheduler, Timer } from '../base/scheduler.ts'
 import type { QueueFiles } from './queue-files.ts'
 import type { QueueTable } from './queue-table.ts'
+import { QueueTail, TailSlots, viewOf } from './queue-tail.ts'
 import { isExtensionAddress, UNIT_BYTES, type Units, unitTagsHigh, unitTagsLow, writeUnit } from './queue-unit.ts'
 
-/** Entries of a queue that has just become hot. */
-const FIRST_UNITS = 64
-/** Entries kept in memory of the busiest queues. */
-const MOST_UNITS = 4096
 /** So many waiting entries are written at once, not by the clock: 27 ns each instead of 1114 alone. */
 const WRITE_UNITS = 64
 /** Tails written in one turn when the clock asks for all. */
@@ -17,53 +15,12 @@ const IDLE_SWEEPS = 10
 /** Entries read from a file for one question: what one read examines at most. */
 const READ_UNITS = 800
 
-/** The newest entries of a queue that is in use. */
-class QueueTail {
-  readonly queue: number
-  /** Queue offset of the first entry held. */
-  start: number
-  count = 0
-  /** Entries before this queue offset are in the file. */
-  stored: number
-  bytes: Buffer
-  view: DataView
-  waiting = false
-  idleSweeps = 0
-
-  constructor(queue: number, start: number) {
-    this.queue = queue
-    this.start = start
-    this.stored = start
-    this.bytes = Buffer.allocUnsafeSlow(FIRST_UNITS * UNIT_BYTES)
-    this.view = viewOf(this.bytes)
-  }
-
-  get end(): number {
-    return this.start + this.count
-  }
-
-  get capacity(): number {
-    return this.bytes.length / UNIT_BYTES
-  }
-
-  /** Room for one more entry: by growing while busy, else by forgetting the older half of what is stored. */
-  makeRoom(): void {
-    const stored = this.stored - this.start
-    if (this.capacity < MOST_UNITS || stored === 0) {
-      const grown = Buffer.allocUnsafeSlow(this.bytes.length * 2)
-      this.bytes.copy(grown)
-      this.bytes = grown
-      this.view = viewOf(grown)
-      return
-    }
-    const drop = Math.min(stored, this.capacity / 2)
-    this.bytes.copyWithin(0, drop * UNIT_BYTES, this.count * UNIT_BYTES)
-    this.start += drop
-    this.count -= drop
-  }
-}
-
-const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+/** Queues written by the clock in one interval: a twentieth of the loop. Others wait, the oldest first in turn. */
+const SWEEP_TAILS = 2048
+/** Queues whose newest entries are in memory: for one more, the one that waits longest is written at once. */
+const MOST_TAILS = 262_144
+/** With more than so many, what is written is not kept for readers. */
+const CALM_TAILS = 16_384
 
 /**
  * The consume queues: for each queue, position, size and tag code of its messages. Derived from the log, so never on
@@ -87,7 +44,11 @@ export class ConsumeQueues {
   /** By queue number. */
   #tails: (QueueTail | undefined)[] = []
   #live: QueueTail[] = []
-  #waiting: QueueTail[] = []
+  #liveCount = 0
+  #waiting = new RingQueue<QueueTail>()
+  readonly #slots = new TailSlots()
+  readonly #mostTails: number
+  #sweepLeft = SWEEP_TAILS
   #timer: Timer | undefined
   #stopped = false
   readonly #readBytes = Buffer.allocUnsafeSlow(READ_UNITS * UNIT_BYTES)
@@ -103,6 +64,8 @@ export class ConsumeQueues {
     extendedTopics: ReadonlySet<string>
     /** Entries cannot be written; undefined: they can again. */
     onFailure: (error: DiskError | undefined) => void
+    /** For tests. */
+    mostTails?: number
   }) {
     this.#files = options.files
     this.#table = options.table
@@ -110,10 +73,11 @@ export class ConsumeQueues {
     this.#intervalMs = options.intervalMs
     this.#extendedTopics = options.extendedTopics
     this.#onFailure = options.onFailure
+    this.#mostTails = options.mostTails ?? MOST_TAILS
   }
 
   get tails(): number {
-    return this.#live.length
+    return this.#liveCount
   }
 
   /** Adds the entry of a message; the next offset of the queue, except when recovery meets a queue made anew. */
@@ -127,8 +91,8 @@ export class ConsumeQueues {
   ): void {
     let tail = this.#tails[queue]
     if (tail === undefined || tail.end !== queueOffset) tail = this.#newTail(queue, queueOffset)
-    else if (tail.count === tail.capacity) tail.makeRoom()
-    writeUnit(tail.view, tail.count * UNIT_BYTES, position, sizeBytes, tagsLow, tagsHigh)
+    else if (tail.count === tail.capacity) tail.makeRoom(this.#slots)
+    writeUnit(tail.view, tail.at + tail.count * UNIT_BYTES, position, sizeBytes, tagsLow, tagsHigh)
     tail.count++
     tail.idleSweeps = 0
     this.#table.max[queue] = queueOffset + 1
@@ -146,13 +110,44 @@ export class ConsumeQueues {
     if (before !== undefined) {
       this.#write(before)
       if (this.verifying) this.#mustBeStored(before)
-      this.#live.splice(this.#live.indexOf(before), 1)
+      this.#forget(before)
     }
-    const tail = new QueueTail(queue, queueOffset)
+    if (this.#liveCount >= this.#mostTails) this.#evict()
+    const tail = new QueueTail(queue, queueOffset, this.#slots)
     while (this.#tails.length <= queue) this.#tails.push(undefined)
     this.#tails[queue] = tail
     this.#live.push(tail)
+    this.#liveCount++
     return tail
+  }
+
+  /** Makes room in memory for another queue, by writing the one that waits longest. */
+  #evict(): void {
+    const tail = this.#waiting.shift()
+    if (tail === undefined) {
+      // None waits: the longest unused is forgotten.
+      const unused = this.#live.find((each) => !each.dropped)
+      if (unused !== undefined) this.#forget(unused)
+      return
+    }
+    tail.waiting = false
+    if (tail.dropped) return
+    this.#write(tail)
+    if (tail.stored === tail.end) this.#forget(tail)
+    else this.#waitAgain(tail)
+  }
+
+  #waitAgain(tail: QueueTail): void {
+    tail.waiting = true
+    this.#waiting.push(tail)
+  }
+
+  /** What is stored of it is in the file, what is not is given up. */
+  #forget(tail: QueueTail): void {
+    if (tail.dropped) return
+    if (this.#tails[tail.queue] === tail) this.#tails[tail.queue] = undefined
+    tail.drop(this.#slots)
+    this.#liveCount--
   }
 
   /** Entries from `queueOffset` on, at most `wanted`; count 0 when none is there. Valid until the next question. */
@@ -163,9 +158,15 @@ export class ConsumeQueues {
     units.count = 0
     if (queueOffset >= max) return units
     if (tail !== undefined && queueOffset >= tail.start) {
+      units.count = Math.min(wanted, max - queueOffset)
+      if (tail.isShort) {
+        tail.from(queueOffset).copy(this.#readBytes)
+        units.view = this.#readView
+        units.at = 0
+        return units
+      }
       units.view = tail.view
       units.at = (queueOffset - tail.start) * UNIT_BYTES
-      units.count = Math.min(wanted, max - queueOffset)
       return units
     }
     const end = tail === undefined ? max : tail.start
@@ -178,7 +179,7 @@ export class ConsumeQueues {
 
   #write(tail: QueueTail): void {
     const from = tail.stored
-    const bytes = tail.bytes.subarray((from - tail.start) * UNIT_BYTES, tail.count * UNIT_BYTES)
+    const bytes = tail.from(from)
     if (bytes.length === 0) return
     try {
       const agrees = this.verifying && this.#agrees(tail, bytes)
@@ -216,13 +217,18 @@ export class ConsumeQueues {
   readonly #sweep = (): void => {
     this.#timer = undefined
     if (this.#stopped) return
-    if (this.#writeSome()) {
+    const limit = Math.min(TURN_TAILS, this.#sweepLeft)
+    this.#sweepLeft -= limit
+    if (this.#writeSome(limit) && this.#sweepLeft > 0) {
       this.#scheduler.defer(this.#sweep)
       return
     }
+    this.#sweepLeft = SWEEP_TAILS
+    const idleSweeps = this.#liveCount > CALM_TAILS ? 1 : IDLE_SWEEPS
     this.#live = this.#live.filter((tail) => {
-      if (tail.waiting || ++tail.idleSweeps < IDLE_SWEEPS) return true
-      this.#tails[tail.queue] = undefined
+      if (tail.dropped) return false
+      if (tail.waiting || ++tail.idleSweeps < idleSweeps) return true
+      this.#forget(tail)
       return false
     })
     if (this.#live.length > 0) this.#timer ??= this.#scheduler.after(this.#intervalMs, this.#sweep)
@@ -230,15 +236,15 @@ export class ConsumeQueues {
 
   /** Writes waiting tails, not too many in one turn; true when there are more. */
   #writeSome(limit = TURN_TAILS): boolean {
-    const some = this.#waiting.splice(0, limit)
-    for (const [index, tail] of some.entries()) {
+    for (let left = limit; left > 0; left--) {
+      const tail = this.#waiting.shift()
+      if (tail === undefined) break
       tail.waiting = false
-      if (this.#tails[tail.queue] !== tail) continue
+      if (tail.dropped) continue
       this.#write(tail)
       if (tail.stored < tail.end) {
         // The disk is full or broken: what waits goes on waiting, all of it, and is tried again by the clock.
-        tail.waiting = true
-        this.#waiting.push(...some.slice(index))
+        this.#waitAgain(tail)
         return false
       }
     }
@@ -276,7 +282,7 @@ export class ConsumeQueues {
     writeUnit(viewOf(unit), 0, position, sizeBytes, tagsLow, tagsHigh)
     const tail = this.#tails[queue]
     if (tail !== undefined && queueOffset >= tail.start && queueOffset < tail.end) {
-      unit.copy(tail.bytes, (queueOffset - tail.start) * UNIT_BYTES)
+      unit.copy(tail.bytes, tail.at + (queueOffset - tail.start) * UNIT_BYTES)
       if (queueOffset >= tail.stored) return
     }
     this.#files.write(queue, queueOffset, unit)
@@ -301,8 +307,7 @@ export class ConsumeQueues {
     if (tail === undefined) return
     this.#write(tail)
     this.#mustBeStored(tail)
-    this.#tails[queue] = undefined
-    this.#live.splice(this.#live.indexOf(tail), 1)
+    this.#forget(tail)
   }
 
   /** Before it is forgotten: that another queue could be written says nothing about this one. */
@@ -326,15 +331,16 @@ export class ConsumeQueues {
     const tail = this.#tails[queue]
     // A read that is still on its way finds nothing more.
     this.#table.max[queue] = 0
-    this.#tails[queue] = undefined
-    if (tail !== undefined) this.#live.splice(this.#live.indexOf(tail), 1)
+    if (tail !== undefined) this.#forget(tail)
   }
 
   /** Back to what the files say, for a second look by recovery. */
   forgetTails(): void {
     this.#tails = []
     this.#live = []
-    this.#waiting = []
+    this.#liveCount = 0
+    this.#waiting = new RingQueue()
+    this.#slots.clear()
   }
 
   stop(): void {
