@@ -34,7 +34,7 @@ const QUERY_MS = 5_000
 /** … of it, so long for messages that are not in the index yet. */
 const CATCH_UP_MS = 2_000
 /** Running at the same time. */
-const QUERIES = 8
+const QUERIES = 4
 /** What one answer may hold; clients refuse frames of 16 MiB. */
 const ANSWER_BYTES = 12_582_912
 /** Most records are whole in it. */

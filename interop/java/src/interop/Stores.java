@@ -16,6 +16,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -269,6 +270,14 @@ final class Stores {
         if (offset == min || offset == (min + max) / 2 || offset == max - 1)
           out.write("S " + place(queue, producer.searchOffset(queue, message.getStoreTimestamp())) + " for "
               + message.getStoreTimestamp() + "\n");
+        if (offset == min || offset == (min + max) / 2 || offset == max - 1) {
+          MessageExt same = producer.viewMessage(queue.getTopic(), message.getMsgId());
+          Failed.unlessEqual(place(queue, offset), place(queue, same.getQueueOffset()), "by unique id");
+          Failed.unlessEqual(queue.getQueueId(), same.getQueueId(), "queue by unique id");
+          if (message.getKeys() != null)
+            for (String key : message.getKeys().split(" "))
+              out.write("K " + found(producer, queue.getTopic(), key, place(queue, offset)) + "\n");
+        }
         offset++;
         count++;
       }
@@ -286,6 +295,23 @@ final class Stores {
     }
     Failed.unlessEqual(tagged, found, "messages of " + queue + " with tag1");
     return count;
+  }
+
+  /** Where the messages are that a query by key finds: that at `place` is among them, or newer ones are. */
+  private static String found(DefaultMQProducer producer, String topic, String key, String place) throws Exception {
+    List<String> places = new ArrayList<>();
+    for (long deadline = System.currentTimeMillis() + 3_000; ; Thread.sleep(50)) {
+      try {
+        places.clear();
+        for (MessageExt message : producer.queryMessage(topic, key, 32, 0, Long.MAX_VALUE).getMessageList())
+          places.add(message.getQueueId() + ":" + message.getQueueOffset());
+        break;
+      } catch (MQClientException notYet) {
+        Failed.when(System.currentTimeMillis() > deadline, "the key " + key + " of " + place + " is not found: " + notYet);
+      }
+    }
+    java.util.Collections.sort(places);
+    return topic + " " + key + " of " + place + " at " + places;
   }
 
   private static String describe(MessageQueue queue, MessageExt message) {
