@@ -98,6 +98,7 @@ export class Appender {
     if (draft.properties.length + this.#checksumBytes(draft.properties) > PROPERTIES_BYTES) {
       return this.#refuse(PutStatus.PROPERTIES_SIZE_EXCEEDED, `properties of ${draft.properties.length} bytes`)
     }
+    if (endsInZero(draft.properties)) return this.#refuse(PutStatus.MESSAGE_ILLEGAL, ZERO_END)
     if (draft.body.length > maxMessageSize) {
       return this.#refuse(
         PutStatus.MESSAGE_ILLEGAL,
@@ -211,6 +212,10 @@ export class Appender {
         this.#refuse(PutStatus.PROPERTIES_SIZE_EXCEEDED, `properties of ${propertiesBytes} bytes`)
         return -1
       }
+      if (endsInZero(properties)) {
+        this.#refuse(PutStatus.MESSAGE_ILLEGAL, ZERO_END)
+        return -1
+      }
       bytes += this.#sizeOf(element.bodyEnd - element.bodyStart, propertiesBytes)
       // Tiny elements grow fivefold in the log, and their ids fill an answer: Java's buffer has an end too.
       if (bytes <= most) continue
@@ -290,6 +295,13 @@ export class Appender {
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+
+const ZERO_END = 'the properties end in a zero byte'
+
+/** Such a record, the last of the log, could not be told from one whose last bytes never came. */
+function endsInZero(properties: Uint8Array): boolean {
+  return properties.length > 0 && properties[properties.length - 1] === 0
+}
 
 /** Half messages and rollbacks are in no queue. */
 function isInQueue(sysFlag: number): boolean {

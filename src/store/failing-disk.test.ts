@@ -183,6 +183,16 @@ test('a record whose last bytes never came is torn, wherever sectors begin', asy
   await after.close()
 })
 
+test('properties that end in a zero byte are refused: no recovery could tell them from a torn end', async () => {
+  const simulated = await openSimulatedStore()
+  const { store } = simulated
+  const { status, remark } = store.append(draftOf({ properties: 'binary\u0001a\u0000' }))
+  assert.equal(status, PutStatus.MESSAGE_ILLEGAL)
+  assert.equal(remark, 'the properties end in a zero byte')
+  assert.equal(store.positions.appended, 0)
+  await simulated.close()
+})
+
 describe('a recovery', () => {
   test('that cannot write an entry does not open a store without it', async () => {
     const simulated = await openSimulatedStore({ flushDiskType: 'SYNC_FLUSH' })
