@@ -2,7 +2,7 @@
 /**
  * The one file that any Node >= 20 can run. It installs what the lock file names, finds a Node >= 24, and hands over.
  *
- *   node bootstrap.cjs VERB [ARGS]     start | test | types | lint | format | docs | crash | faults | interop | bench | pack
+ *   node bootstrap.cjs VERB [ARGS]     start | test | types | lint | format | docs | crash | fuzz | faults | interop | bench | pack
  *
  * It is CommonJS because loading an ES module may already start the thread pool, whose size is set here.
  */
@@ -20,6 +20,7 @@ const scripts = {
   format: 'scripts/test.ts',
   docs: 'scripts/docs.ts',
   crash: 'test/simulation/crash.ts',
+  fuzz: 'test/fuzz/fuzz.ts',
   faults: 'test/faults/run.ts',
   interop: 'interop/run.ts',
   bench: 'bench/run.ts',

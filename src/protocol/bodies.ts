@@ -1,5 +1,5 @@
 /** JSON bodies that several commands share. Keys are spelled as on the wire; readers fill in Java's defaults. */
-import { isObject, type JsonObject } from './java-json.ts'
+import { isObject, type JsonObject, stringifyJavaJson } from './java-json.ts'
 
 export interface DataVersion {
   stateVersion: number
@@ -104,13 +104,17 @@ export interface TopicRouteData {
 }
 
 /** Readers of loose values: what fastjson2 makes of them. */
-export const textOf = (value: unknown, fallback = ''): string =>
-  value === undefined || value === null ? fallback : typeof value === 'string' ? value : String(value)
+export function textOf(value: unknown, fallback = ''): string {
+  if (value === undefined || value === null) return fallback
+  if (typeof value === 'object') return stringifyJavaJson(value)
+  return typeof value === 'string' ? value : String(value)
+}
 
 export function numberOf(value: unknown, fallback: number): number {
   if (value === undefined) return fallback
   if (value === null) return 0
-  const number = typeof value === 'boolean' ? Number(value) : Number(value)
+  if (typeof value === 'object') return fallback
+  const number = Number(value)
   return Number.isFinite(number) ? Math.trunc(number) : fallback
 }
 

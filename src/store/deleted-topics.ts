@@ -13,8 +13,8 @@ export class DeletedTopics {
   }
 
   load(logMin: number): void {
-    const ends = this.#file.loadAs((text) => JSON.parse(text) as { deletedTopics?: Record<string, number> })
-    this.#ends = new Map(Object.entries(ends?.deletedTopics ?? {}).filter(([, end]) => end > logMin))
+    const ends = this.#file.loadAs(parse) ?? []
+    this.#ends = new Map(ends.filter(([, end]) => end > logMin))
   }
 
   /** Whether the record at a position belongs to a topic deleted after it was stored. */
@@ -40,4 +40,14 @@ export class DeletedTopics {
     this.#file.save(JSON.stringify({ deletedTopics: Object.fromEntries(ends) }, undefined, '\t'))
     this.#ends = ends
   }
+}
+
+/** @throws Error for what was never written here: a topic that comes back is worse than a start that says why not */
+function parse(text: string): [string, number][] {
+  const { deletedTopics = {} } = (JSON.parse(text) ?? {}) as { deletedTopics?: unknown }
+  if (typeof deletedTopics !== 'object' || deletedTopics === null) throw new Error('deletedTopics is no table')
+  return Object.entries(deletedTopics as Record<string, unknown>).map(([topic, end]) => {
+    if (typeof end !== 'number' || !Number.isSafeInteger(end)) throw new Error(`the end of ${topic} is no position`)
+    return [topic, end]
+  })
 }
