@@ -9,6 +9,7 @@ const verbs: Record<string, { about: string; load: () => Promise<{ run: (args: s
   namesrv: { about: 'a name server alone', load: () => import('./namesrv.ts') },
   broker: { about: 'a broker alone', load: () => import('./broker.ts') },
   produce: { about: 'sends each line of standard input as a message', load: () => import('./produce.ts') },
+  store: { about: 'checks, inspects, repairs or exports a store directory', load: () => import('./store.ts') },
   consume: { about: 'prints messages of a topic as they come', load: () => import('./consume.ts') },
 }
 

@@ -8,6 +8,7 @@ import { DamageLog } from './damage-log.ts'
 import type { Dispatcher } from './dispatch.ts'
 import { EntryRepair } from './entry-repair.ts'
 import { GetStatus, type ReadRequest, type ReadResult } from './get-message.ts'
+import { isPlaceholder } from './lost-records.ts'
 import type { QueueTable } from './queue-table.ts'
 import {
   FILLER_SIZE,
@@ -378,7 +379,8 @@ class Reading {
         at + sizeBytes <= bytes.length && checkRecord(bytes, at, at + sizeBytes, { crc: true }) === sizeBytes
       const { repair } = this.#tools
       if (isWhole && repair.isMessage(bytes, at, this.#queue, this.#offsets[this.#fetched]!, position)) {
-        this.#take(bytes.subarray(at, at + sizeBytes), false)
+        // What a repair left in place of a lost message is nobody's to consume.
+        if (!isPlaceholder(bytes, at)) this.#take(bytes.subarray(at, at + sizeBytes), false)
       } else this.#suspect(this.#fetched)
     }
   }

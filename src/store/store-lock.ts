@@ -52,7 +52,7 @@ export class StoreLock {
       }
       const there = readText(this.#disk, this.#paths.owner)
       const owner = parseOwner(there)
-      if (owner !== undefined && this.#isAlive(owner)) {
+      if (owner !== undefined && isAlive(this.#disk, owner, this.processId)) {
         throw new StoreLocked(
           `${this.#paths.root} is in use by process ${owner.processId}` +
             `${owner.processId === this.processId ? ' (this one)' : ''}: stop it first, or choose another folder`,
@@ -71,20 +71,10 @@ export class StoreLock {
     throw new StoreLocked(`${this.#paths.root} is being opened by another process`)
   }
 
-  #isAlive(owner: Owner): boolean {
-    // Without /proc only the process id is left, and our own then says that we are its successor.
-    if (owner.bootId === '' || this.bootId === '') return owner.processId !== this.processId && hasProcess(owner)
-    if (owner.bootId !== this.bootId) return false
-    return startTimeOf(this.#disk, owner.processId) === owner.startTime
-  }
-
   #refuseJava(): void {
-    const text = readText(this.#disk, this.#paths.abort).trim()
-    if (!/^\d+$/.test(text) || Number(text) === this.processId) return
-    const lock = new RegExp(`POSIX\\s+ADVISORY\\s+WRITE\\s+${text}\\s+\\S+\\s+0\\s+0\\b`)
-    if (lock.test(readText(this.#disk, '/proc/locks'))) {
-      throw new StoreLocked(`${this.#paths.root} is in use by a Java broker, process ${text}: stop it first`)
-    }
+    const java = javaHolder(this.#disk, this.#paths)
+    if (java === undefined || java === this.processId) return
+    throw new StoreLocked(`${this.#paths.root} is in use by a Java broker, process ${java}: stop it first`)
   }
 
   release(): void {
@@ -92,6 +82,30 @@ export class StoreLock {
     this.#held = false
     this.#disk.removeSync(this.#paths.owner)
   }
+}
+
+/** Who runs on a directory, in words; looks only, and changes nothing. */
+export function holderOf(disk: Disk, paths: StorePaths): string | undefined {
+  const java = javaHolder(disk, paths)
+  if (java !== undefined) return `a Java broker, process ${java}`
+  const owner = parseOwner(readText(disk, paths.owner))
+  return owner !== undefined && isAlive(disk, owner, -1) ? `CometMQ, process ${owner.processId}` : undefined
+}
+
+/** Process of a Java broker that holds the lock; it writes its number into the abort file. */
+function javaHolder(disk: Disk, paths: StorePaths): number | undefined {
+  const text = readText(disk, paths.abort).trim()
+  if (!/^\d+$/.test(text)) return undefined
+  const lock = new RegExp(`POSIX\\s+ADVISORY\\s+WRITE\\s+${text}\\s+\\S+\\s+0\\s+0\\b`)
+  return lock.test(readText(disk, '/proc/locks')) ? Number(text) : undefined
+}
+
+function isAlive(disk: Disk, owner: Owner, ownProcess: number): boolean {
+  const bootId = bootIdOf(disk)
+  // Without /proc only the process id is left, and our own then says that we are its successor.
+  if (owner.bootId === '' || bootId === '') return owner.processId !== ownProcess && hasProcess(owner)
+  if (owner.bootId !== bootId) return false
+  return startTimeOf(disk, owner.processId) === owner.startTime
 }
 
 function parseOwner(text: string): Owner | undefined {
@@ -111,7 +125,7 @@ function hasProcess(owner: Owner): boolean {
 }
 
 /** The machine's boot, or '' where nobody tells. */
-const bootIdOf = (disk: Disk): string => readText(disk, '/proc/sys/kernel/random/boot_id').trim()
+export const bootIdOf = (disk: Disk): string => readText(disk, '/proc/sys/kernel/random/boot_id').trim()
 
 /** When a process started; undefined when there is none. The name in the second field may hold blanks and brackets. */
 function startTimeOf(disk: Disk, processId: number): string | undefined {
