@@ -31,14 +31,16 @@ export class IndexKeys {
     this.count = 0
     const transaction = readSysFlag(bytes, at) & MessageSysFlag.TRANSACTION_MASK
     if (transaction === MessageSysFlag.TRANSACTION_ROLLBACK) return 0
-    const { start, end } = propertiesRange(bytes, at)
+    const name = topicRange(bytes, at)
+    const start = name.end + 2
+    const end = start + bytes.readInt16BE(name.end)
     if (start === end) return 0
     this.#find(bytes, start, end)
     const uniqueKey = this.#uniqueKey
     const keys = this.#keys
     const tags = this.#tags
     if (uniqueKey.end === 0 && keys.end === 0 && tags.end === 0) return 0
-    const topic = this.#hashTopic(bytes, at)
+    const topic = this.#hashTopic(bytes, name.start, name.end)
     if (uniqueKey.end > 0) this.#add(hashOn(topic, bytes, uniqueKey.start, uniqueKey.end))
     for (let word = keys.start; word < keys.end; ) {
       let wordEnd = word
@@ -72,8 +74,7 @@ export class IndexKeys {
     }
   }
 
-  #hashTopic(bytes: Buffer, at: number): number {
-    const { start, end } = topicRange(bytes, at)
+  #hashTopic(bytes: Buffer, start: number, end: number): number {
     const known = this.#topic
     if (known.length !== end - start || !isName(bytes, start, known)) {
       this.#topic = Buffer.from(bytes.subarray(start, end))

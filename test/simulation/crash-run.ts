@@ -89,6 +89,8 @@ export class CrashRun {
       flushDiskType: this.#isSync ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
       mappedFileSizeCommitLog: String(pick([16_384, 20_000, 65_536])),
       mappedFileSizeConsumeQueue: String(20 * pick([3, 10, 64, 300])),
+      maxHashSlotNum: '20',
+      maxIndexNum: '40',
       flushIntervalCommitLog: String(pick([1, 20, 500])),
       flushIntervalConsumeQueue: String(pick([5, 1000])),
       flushConsumeQueueThoroughInterval: String(pick([50, 2000, 60_000])),
