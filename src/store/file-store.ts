@@ -24,11 +24,12 @@ import { MessageReader } from './message-reader.ts'
 import type { MessageStore, Positions, QueueEntry, StoreOptions } from './message-store.ts'
 import { type Boundary, offsetByTime } from './offset-by-time.ts'
 import { PendingRecords } from './pending-records.ts'
+import { entriesOf } from './queue-entries.ts'
 import type { QueueFiles } from './queue-files.ts'
 import type { QueueList } from './queue-list.ts'
 import { type DestroyedQueue, QueueRetention } from './queue-retention.ts'
 import type { QueueTable } from './queue-table.ts'
-import { UNIT_BYTES, unitPosition, unitPresent, unitSize, unitTagsHigh, unitTagsLow } from './queue-unit.ts'
+import { unitPosition, unitPresent } from './queue-unit.ts'
 import { RawAppender } from './raw-appender.ts'
 import { countEntries, markOf, type Recovered } from './recovery.ts'
 import { Retention } from './retention.ts'
@@ -561,26 +562,9 @@ export class FileStore implements MessageStore {
   }
 
   entries(topic: string, queueId: number, fromOffset: number, count: number): QueueEntry[] {
-    const { table, queues } = this.#parts
-    const found: QueueEntry[] = []
-    const queue = table.find(topic, queueId)
-    if (queue < 0) return found
-    for (let offset = Math.max(fromOffset, table.min[queue]!); found.length < count; ) {
-      const units = queues.units(queue, offset, count - found.length)
-      if (units.count === 0) break
-      for (let index = 0; index < units.count; index++, offset++) {
-        const at = units.at + index * UNIT_BYTES
-        if (!unitPresent(units.view, at)) return found
-        const high = BigInt(unitTagsHigh(units.view, at))
-        found.push({
-          queueOffset: offset,
-          position: unitPosition(units.view, at),
-          sizeBytes: unitSize(units.view, at),
-          tagsCode: (high << 32n) | BigInt(unitTagsLow(units.view, at) >>> 0),
-        })
-      }
-    }
-    return found
+    const queue = this.#parts.table.find(topic, queueId)
+    if (queue < 0) return []
+    return entriesOf(this.#parts.queues, queue, Math.max(fromOffset, this.#parts.table.min[queue]!), count)
   }
 
   deleteTopic(topic: string): void {
