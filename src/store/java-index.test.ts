@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { SeededRandom } from '../base/random.ts'
 import { SimulatedDisk } from '../base/simulated-disk.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import { decodeMessage } from '../protocol/message.ts'
-import { copyVector, type JavaOracle, openDirectory, oracleOf } from './java-vectors.contract.ts'
+import { copyVector, type JavaOracle, openDirectory, oracleOf, vectorsFolder } from './java-vectors.contract.ts'
 import type { MessageQuery, MessageStore } from './message-store.ts'
 
 const ROOT = '/store'
@@ -117,4 +119,55 @@ describe('the index of the Java broker', () => {
       for (const [index, bytes] of ours.entries()) assert.ok(bytes.equals(java[index]!), `file ${index} is as Java's`)
     })
   }
+
+  test('damaged variants: what is in the log is found, whatever became of index, checkpoint and log', async () => {
+    interface Edit {
+      op: 'delete' | 'create' | 'truncate' | 'zero' | 'write'
+      path: string
+      from?: number
+      to?: number
+      at?: number
+      size?: number
+      hex?: string
+    }
+    const text = readFileSync(join(vectorsFolder, 'recovery.json'), 'utf8')
+    const oracle = oracleOf('crash-kill')
+    const { byKey, range, maxNum } = oracle.index
+    let opened = 0
+    for (const { variant, edits } of JSON.parse(text) as { variant: string; edits: Edit[] }[]) {
+      const scheduler = new SimulatedScheduler(1_795_480_000_000)
+      const disk = new SimulatedDisk(new SeededRandom(1), { scheduler })
+      copyVector('crash-kill', disk, ROOT)
+      for (const { op, path, from, to, at, size, hex } of edits) {
+        if (op === 'delete') {
+          disk.removeTreeSync(`${ROOT}/${path}`)
+          disk.removeSync(`${ROOT}/${path}`)
+          continue
+        }
+        const file = disk.openSync(`${ROOT}/${path}`, 'write')
+        if (op === 'truncate') file.truncateSync(size!)
+        else if (op === 'zero') file.writeSync(Buffer.alloc(to! - from!), from!)
+        else file.writeSync(Buffer.from(hex!, 'hex'), at ?? 0)
+        file.closeSync()
+      }
+      let store: MessageStore
+      try {
+        store = await openDirectory(ROOT, oracle.config, { scheduler, disk })
+      } catch {
+        continue // java-directories.test.ts says which are refused, and why
+      }
+      opened++
+      for (const [index, [topic, key, expected]] of byKey.entries()) {
+        if (index % 9 !== opened % 9) continue
+        const there = expected.filter((position) => store.recordAt(position) !== undefined)
+        const query = { topic, key, isTag: false, beginTimestamp: range[0], endTimestamp: range[1], maxCount: maxNum }
+        const { records } = await during(scheduler, store.queryMessages(query))
+        const found = records.map((record) => decodeMessage(record, 0).position)
+        assert.deepEqual(found, truly(store, there, topic, key, false), `${variant}: ${topic} ${key}`)
+      }
+      await during(scheduler, store.close())
+      assert.equal(disk.statSync(`${ROOT}/abort`), undefined, variant)
+    }
+    assert.ok(opened > 15, `${opened} variants open`)
+  })
 })
