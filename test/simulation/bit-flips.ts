@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
+import { ConfigFile } from '../../src/base/config-file.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import type { SimulatedDisk } from '../../src/base/simulated-disk.ts'
 import { SimulatedScheduler } from '../../src/base/simulated-scheduler.ts'
+import { parseJavaObject } from '../../src/protocol/java-json.ts'
 import type { MessageStore, ReadResult } from '../../src/store/message-store.ts'
 import { TraceReplay } from './disk-trace.ts'
 import { openImage } from './image-check.ts'
@@ -20,18 +23,21 @@ const QUEUE_IDS = [0, 1]
  */
 export type FlipEnd = 'refused' | 'detected' | 'harmless' | 'unseen'
 
+/** Where a flip was not seen. */
+export type FlippedField = RecordField | 'value in config/*.json'
+
 export interface Flip {
   path: string
   byte: number
   bit: number
   /** Of the commit log: where in a record it is. */
-  field: RecordField | undefined
+  field: FlippedField | undefined
   end: FlipEnd
   why: string
 }
 
 /** Parts of a record that the format covers by no checksum: a flip there is not seen, and docs/reliability.md says so. */
-const UNCOVERED: ReadonlySet<RecordField> = new Set([
+const UNCOVERED: ReadonlySet<FlippedField> = new Set([
   'flag',
   'sysFlag',
   'bornTimestamp',
@@ -79,7 +85,8 @@ export class BitFlips {
   async flip(number: number): Promise<Flip> {
     const random = new SeededRandom(this.#recording.seed * 7_919 + number)
     const { path, byte } = this.#place(random)
-    const field = path.includes('/commitlog/') ? recordFieldAt(this.#stored, path, byte) : undefined
+    const inConfig: FlippedField | undefined = path.includes('/config/') ? 'value in config/*.json' : undefined
+    const field = path.includes('/commitlog/') ? recordFieldAt(this.#stored, path, byte) : inConfig
     const flip = { path, byte, bit: random.below(8), field }
     try {
       return { ...flip, ...(await this.#try(flip, random)) }
@@ -106,7 +113,21 @@ export class BitFlips {
       assert.equal(report.count, 1, `damage is said once: ${report.message} ${report.path} ${report.position}`)
       assert.ok(report.path !== undefined && report.position !== undefined, `where it is: ${report.message}`)
     }
-    return this.#judge(first, log.reports, flip)
+    return flip.path.includes('/config/') ? this.#judgeConfiguration(disk, flip) : this.#judge(first, log.reports, flip)
+  }
+
+  /** The broker's tables, as it would read them at its start. */
+  #judgeConfiguration(disk: SimulatedDisk, { path }: Pick<Flip, 'path'>): Pick<Flip, 'end' | 'why'> {
+    const name = path.replace(/\.bak$/, '')
+    const log = new ReportLog()
+    const read = (from: SimulatedDisk): unknown => new ConfigFile(from, name, log).loadAs(parseJavaObject)
+    try {
+      const [found, stored] = [read(disk), read(this.#disk)]
+      if (!isDeepStrictEqual(found, stored)) return { end: 'unseen', why: `a value in ${name}` }
+    } catch (error) {
+      return { end: 'refused', why: (error as Error).message }
+    }
+    return log.reports.length > 0 ? { end: 'detected', why: log.text } : { end: 'harmless', why: '' }
   }
 
   /** Files by kind, so that large ones do not have it all; in segments and queues mostly where something stands. */

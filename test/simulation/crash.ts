@@ -85,7 +85,7 @@ async function flips(count: number, first: number): Promise<void> {
   say(`R4: ${done} bits flipped: ${words.join(', ')}; no healthy message was lost, no wrong body served`)
   if (ends.unseen === 0) return
   const fields = Object.entries(unseenFields).map(([field, number]) => `${field} ${number}`)
-  say(`    unseen, in parts of a record that no checksum of the format covers: ${fields.join(', ')}`)
+  say(`    unseen, where no checksum of the format reaches: ${fields.join(', ')}`)
 }
 
 async function kills(cycles: number, seed: number): Promise<void> {
