@@ -10,6 +10,9 @@ import { FILLER_SIZE, unitPosition, unitPresent, unitSize } from './queue-unit.t
 const TURN_QUEUES = 128
 const TURN_MS = 2
 
+/** So few queues that all can be looked at after each segment; more are looked at once, when the last one has gone. */
+const FEW_QUEUES = 4096
+
 export interface DestroyedQueue {
   topic: string
   queueId: number
@@ -45,24 +48,37 @@ export class QueueRetention {
     this.#pauseMs = options.pauseMs
   }
 
-  /** Messages before `logMin` are gone: what readers are told is the first that is there. Some queues a turn. */
-  async correctMins(logMin: () => number, signal: AbortSignal): Promise<void> {
+  get areFew(): boolean {
+    return this.#table.count <= FEW_QUEUES
+  }
+
+  /**
+   * Messages before `logMin` are gone: what readers are told is the first that is there. Some queues a turn.
+   *
+   * @returns whether the disk has told it of all queues
+   */
+  async correctMins(logMin: () => number, signal: AbortSignal): Promise<boolean> {
+    let areAllKnown = true
     let started = this.#scheduler.monotonic()
     for (let queue = 0; queue < this.#table.count && !signal.aborted; queue++) {
-      if (this.#table.topicOf(queue) !== undefined) this.#tryCorrectMin(queue, logMin())
+      const isHere = this.#table.topicOf(queue) !== undefined
+      if (isHere && !this.#tryCorrectMin(queue, logMin())) areAllKnown = false
       if ((queue + 1) % TURN_QUEUES !== 0 && this.#scheduler.monotonic() - started < TURN_MS) continue
       await this.#turn()
       started = this.#scheduler.monotonic()
     }
+    return areAllKnown
   }
 
   /** A queue that cannot be read keeps its min; the others are not to wait for it. */
-  #tryCorrectMin(queue: number, logMin: number): void {
+  #tryCorrectMin(queue: number, logMin: number): boolean {
     try {
       this.#correctMin(queue, logMin)
+      return true
     } catch (cause) {
       const topic = this.#table.topicOf(queue)!.name
       this.#log.warn('first message of a queue not known', { topic, queueId: this.#table.queueId[queue], cause })
+      return false
     }
   }
 

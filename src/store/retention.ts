@@ -132,16 +132,16 @@ export class Retention {
       if (this.#hung !== undefined) break
       const reason = this.#reasonToDelete(asked)
       if (reason === undefined) break
-      await this.#deleteFirst(reason)
+      await this.#deleteFirst(reason, signal)
       await scheduler.sleep(settings.deleteCommitLogFilesInterval, signal).catch(() => {})
       space.look()
     }
     if (this.#followedTo < commitLog.min || this.#followedTo < this.#deletedTo) {
       const target = Math.min(commitLog.min, this.#deletedTo)
-      await queues.correctMins(() => commitLog.min, signal)
+      const areMinsKnown = await queues.correctMins(() => commitLog.min, signal)
       for (const listener of this.#listeners) listener(target)
       await queues.deleteFiles(target, signal)
-      if (!signal.aborted) this.#followedTo = target
+      if (!signal.aborted && areMinsKnown) this.#followedTo = target
     }
   }
 
@@ -171,10 +171,11 @@ export class Retention {
     return settings.deleteWhen.split(';').some((each) => Number(each) === hour)
   }
 
-  async #deleteFirst(reason: string): Promise<void> {
-    const { commitLog, scheduler, settings } = this.#parts
+  async #deleteFirst(reason: string, signal: AbortSignal): Promise<void> {
+    const { commitLog, queues, scheduler, settings } = this.#parts
     const ageMs = this.#ages.ageMs(commitLog.segments[0]!)
     const segment = commitLog.retireFirst()
+    if (queues.areFew) await queues.correctMins(() => commitLog.min, signal)
     await this.#released(segment, settings.destroyMapedFileIntervalForcibly)
     await this.#remove({ segment, reason, ageMs, retryAt: scheduler.monotonic() })
   }
