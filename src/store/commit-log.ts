@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts'
 import { type Chunk, LogChunks } from './log-chunks.ts'
 import { Segment } from './segment.ts'
 import { StoreRefused } from './store-errors.ts'
-import { firstByteOf } from './store-paths.ts'
+import { firstByteOf, repairCommand } from './store-paths.ts'
 
 /** A blank record, `| bytesLeft 0–3 | magic 4–7 |`, ends every segment that is full. */
 export const BLANK_BYTES = 8
@@ -91,14 +91,14 @@ export class CommitLog {
       if (stat.sizeBytes < this.segmentBytes) {
         throw new StoreRefused(
           `${path} is short: ${stat.sizeBytes} of ${this.segmentBytes} bytes. Restore the file from a copy, ` +
-            'or see what can be kept with: cometmq store repair',
+            `or see what can be kept with: ${repairCommand(this.directory)}`,
         )
       }
       const before = this.#segments[this.#segments.length - 1]
       if (before !== undefined && before.end !== base) {
         throw new StoreRefused(
           `the commit log has a gap: ${before.path} ends at ${before.end}, and the next segment is ${path}. ` +
-            'Restore what is missing, or see what can be kept with: cometmq store repair',
+            `Restore what is missing, or see what can be kept with: ${repairCommand(this.directory)}`,
         )
       }
       this.#segments.push(new Segment(this.#disk, this.directory, base, this.segmentBytes))

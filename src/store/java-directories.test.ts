@@ -157,7 +157,8 @@ describe('directories written by the Java broker', () => {
       'last-record-cut-short-file': /00000000000000196608 is short: 13024 of 65536 bytes/,
       'body-bit-flip-last-segment':
         /an invalid record, with valid ones behind it, the first at \d+ at position 199\d{3}/,
-      'body-bit-flip-second-segment': /commit log damaged.*00000000000000065536, byte \d+.*cometmq store repair/,
+      'body-bit-flip-second-segment':
+        /commit log damaged.*00000000000000065536, byte \d+.*cometmq store repair \/.*crash-kill-\d+$/,
       'foreign-file-in-commitlog': /notes\.tmp does not belong in a commit log/,
       'magic-wrong-last-segment': /commit log damaged/,
       'phyoffset-field-wrong': /a record of another position, with valid ones behind it/,

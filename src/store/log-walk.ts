@@ -24,8 +24,8 @@ export interface DamagedRange {
 }
 
 export interface LogVisitor {
-  /** The bytes are valid during the call. */
-  record(bytes: Buffer, at: number, position: number, sizeBytes: number): void
+  /** The bytes are valid during the call. @returns why it cannot be what it seems: then it is damaged after all */
+  record(bytes: Buffer, at: number, position: number, sizeBytes: number): string | undefined
   damage(range: Omit<DamagedRange, 'storeTimestamp'>): void
   progress(doneBytes: number): void
 }
@@ -103,7 +103,8 @@ export class LogWalk {
       const size = this.#sizeAt(position, end)
       if (size === 'blank') return undefined
       if (size > 0) {
-        visitor.record(this.#window, position - this.#windowBase, position, size)
+        const fault = visitor.record(this.#window, position - this.#windowBase, position, size)
+        if (fault !== undefined) visitor.damage({ position, end: position + size, segment, what: fault })
         position += size
         continue
       }

@@ -1,4 +1,5 @@
 import type { Disk, DiskFile } from '../base/disk.ts'
+import { folderOf } from './store-paths.ts'
 
 const PIECE_BYTES = 1_048_576
 const PAGE_BYTES = 4096
@@ -110,5 +111,3 @@ export class LostFolder {
     this.#disk.syncDirectorySync(folderOf(to))
   }
 }
-
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'

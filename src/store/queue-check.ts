@@ -89,13 +89,19 @@ export class QueueCheck {
     return state
   }
 
-  /** A record of the log, whose place was just parsed. */
-  record(position: number, sizeBytes: number): void {
+  /** A record of the log, whose place was just parsed. @returns why its place cannot be right */
+  record(position: number, sizeBytes: number): string | undefined {
     const { topic, queueId, queueOffset } = this.#place
     let state = this.#states.get(keyOf(topic, queueId))
     if (state === undefined) {
       const directory = `${this.#directory.paths.consumeQueues}/${topic}/${queueId}`
       state = this.#add({ topic, queueId, directory, files: [] })
+    }
+    const expected = state.next >= 0 || this.#directory.min > 0 ? state.next : 0
+    const isBehind = queueOffset < expected && queueOffset !== 0
+    const isFar = expected >= 0 && queueOffset > expected + this.#units.unitsPerFile
+    if (isBehind || isFar || queueOffset < 0) {
+      return `a record says that it is offset ${queueOffset} of ${topic}/${queueId}, which is at ${Math.max(0, expected)}`
     }
     if (queueOffset < state.next) {
       // The topic was deleted and made anew: what came before is nobody's any more.
@@ -110,6 +116,7 @@ export class QueueCheck {
     if (fault !== undefined) addWrong(state, fault, queueOffset, position)
     state.next = queueOffset + 1
     state.lastPosition = position
+    return undefined
   }
 
   /** The entries before the first record that the log holds: of expired messages, or of lost ones. */

@@ -10,6 +10,7 @@ import type { QueueFiles } from './queue-files.ts'
 import type { QueueList, QueueListMark } from './queue-list.ts'
 import type { QueueTable } from './queue-table.ts'
 import { FILLER_SIZE, unitPosition, unitPresent, unitSize } from './queue-unit.ts'
+import { RecoveryProgress } from './recovery-progress.ts'
 import { StoreCorrupt, StoreRefused } from './store-errors.ts'
 
 export interface RecoveryParts {
@@ -213,15 +214,17 @@ export class Recovery {
 
   /** Dispatches every valid record; false when entries before `from` are missing too. */
   #scan(from: number): boolean {
-    const { table, dispatcher, commitLog } = this.#parts
+    const { table, dispatcher, commitLog, scheduler, log, reach } = this.#parts
     const scanner = this.#scanner
     this.#firstOffsets = new Map()
     this.#loadedMax = table.max.slice(0, table.count)
     this.#scannedRecords = 0
     this.#lastStoreTimestamp = 0
     scanner.seek(from)
+    const progress = new RecoveryProgress(scheduler, log, from, Math.min(reach, lastEndOf(commitLog)))
     while (scanner.step() === 'record') {
       this.#scannedRecords++
+      progress.at(scanner.position)
       const inQueue = dispatcher.parse(scanner.bytes, scanner.at)
       if (dispatcher.storeTimestamp > this.#lastStoreTimestamp) this.#lastStoreTimestamp = dispatcher.storeTimestamp
       if (!inQueue) continue
@@ -387,6 +390,8 @@ export function markOf(commitLog: CommitLog, checkpoint: Checkpoint, files: Queu
   const { logicsPhysicalOffset, physicMsgTimestamp } = checkpoint
   return { logMin: commitLog.min, logEnd, logicsPhysicalOffset, physicMsgTimestamp, fileBytes: files.fileBytes }
 }
+
+const lastEndOf = ({ segments }: CommitLog): number => segments[segments.length - 1]?.end ?? 0
 
 /** What a clean stop notes of the queues, so that a lost folder is missed at the next start. */
 export function countEntries(table: QueueTable): { queues: number; entries: number } {

@@ -45,10 +45,14 @@ export function checkStore({ directory, delayLevels, onProgress }: CheckOptions)
   let lastStoreTimestamp = 0
   const tail = logWalk(directory, true).run({
     record(bytes, at, position, sizeBytes) {
-      messages++
-      if (place.parse(bytes, at)) queues.record(position, sizeBytes)
+      if (place.parse(bytes, at)) {
+        const fault = queues.record(position, sizeBytes)
+        if (fault !== undefined) return fault
+      }
       if (lastStoreTimestamp === 0) for (const range of damaged) range.storeTimestamp = place.storeTimestamp
       if (place.storeTimestamp > lastStoreTimestamp) lastStoreTimestamp = place.storeTimestamp
+      messages++
+      return undefined
     },
     damage: (range) => damaged.push({ ...range, storeTimestamp: lastStoreTimestamp }),
     progress: (doneBytes) =>

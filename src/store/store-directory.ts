@@ -134,7 +134,9 @@ export class StoreDirectory {
   }
 
   get repairCommand(): string {
-    return `cometmq store repair ${this.paths.root}`
+    const { root, commitLog } = this.paths
+    const isElsewhere = commitLog !== `${root}/commitlog`
+    return `cometmq store repair ${root}${isElsewhere ? ` --commitlog ${commitLog}` : ''}`
   }
 
   /** A broker's segments are all of one length, which is also the distance of their names. */

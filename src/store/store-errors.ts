@@ -1,3 +1,5 @@
+import { folderOf, repairCommand } from './store-paths.ts'
+
 /** The log holds something that no crash explains. Nothing was changed; a person must look. */
 export class StoreCorrupt extends Error {
   override readonly name = 'StoreCorrupt'
@@ -8,7 +10,7 @@ export class StoreCorrupt extends Error {
   constructor(what: string, path: string, position: number, fileByte: number) {
     super(
       `commit log damaged: ${what} at position ${position} (${path}, byte ${fileByte}). ` +
-        'Nothing was changed. Restore the file from a copy, or see what can be kept with: cometmq store repair',
+        `Nothing was changed. Restore the file from a copy, or see what can be kept with: ${repairCommand(folderOf(path))}`,
     )
     this.path = path
     this.position = position

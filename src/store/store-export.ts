@@ -59,9 +59,9 @@ export function exportStore(
   const count: ExportCount = { messages: 0, damaged: [] }
   logWalk(directory, true).run({
     record(bytes, at) {
-      if (isPlaceholder(bytes, at)) return
+      if (isPlaceholder(bytes, at)) return undefined
       const message = decodeMessage(bytes, at)
-      if (!isWanted(filter, message)) return
+      if (!isWanted(filter, message)) return undefined
       count.messages++
       const { host, port } = message.bornHost
       onMessage({
@@ -79,6 +79,7 @@ export function exportStore(
         properties: Object.fromEntries(message.properties),
         ...bodyOf(message.body, message.sysFlag),
       })
+      return undefined
     },
     damage: ({ position, end, what }) => count.damaged.push({ position, sizeBytes: end - position, what }),
     progress: (doneBytes) =>

@@ -65,7 +65,7 @@ export function inspectStore(directory: StoreDirectory, delayLevels: string, onP
       result.lastStoreTimestamp = Math.max(result.lastStoreTimestamp, place.storeTimestamp)
       if (!inQueue) {
         result.unqueued++
-        return
+        return undefined
       }
       const { topic, queueId, queueOffset } = place
       const key = keyOf(topic, queueId)
@@ -77,6 +77,7 @@ export function inspectStore(directory: StoreDirectory, delayLevels: string, onP
       queue.maxOffset = queueOffset + 1
       queue.messages++
       queue.sizeBytes += sizeBytes
+      return undefined
     },
     damage: ({ position, end: to }) => {
       result.damagedBytes += to - position

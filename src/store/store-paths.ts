@@ -38,6 +38,14 @@ export function storePaths(root: string, commitLog: string): StorePaths {
   }
 }
 
+export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
+
+/** What mends the store whose commit log lies in this folder, unless told otherwise below the store's own. */
+export function repairCommand(commitLog: string): string {
+  if (commitLog.endsWith('/commitlog')) return `cometmq store repair ${folderOf(commitLog)}`
+  return `cometmq store repair DIR --commitlog ${commitLog}`
+}
+
 /** A segment's name is the address of its first byte, in 20 digits. */
 export function fileNameOf(firstByte: number): string {
   return String(firstByte).padStart(20, '0')

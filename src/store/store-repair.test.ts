@@ -229,6 +229,10 @@ describe('a damaged record', () => {
       const { path, byte } = patient.segmentOf(position)
       patient.edit(path, byte + 35, (bytes) => (bytes[0]! ^= 1))
     },
+    'its queue offset': (patient, position) => {
+      const { path, byte } = patient.segmentOf(position)
+      patient.edit(path, byte + 24, (bytes) => (bytes[0]! ^= 1))
+    },
     'all of it': (patient, position, sizeBytes) => {
       const { path, byte } = patient.segmentOf(position)
       patient.edit(path, byte, (bytes) => bytes.fill(0), sizeBytes)

@@ -234,6 +234,7 @@ export class StoreRepair {
       record(bytes, at, position, sizeBytes) {
         messages++
         if (place.parse(bytes, at)) mend.record(position, sizeBytes)
+        return undefined
       },
       damage: () => {},
       progress: (doneBytes) =>
