@@ -110,8 +110,9 @@ function isAlive(disk: Disk, owner: Owner, ownProcess: number): boolean {
 
 function parseOwner(text: string): Owner | undefined {
   const [processId, startTime, bootId] = text.trim().split(' ')
-  if (processId === undefined || !/^\d+$/.test(processId)) return undefined
-  const known = (word: string | undefined): string => (word === undefined || word === '-' ? '' : word)
+  // All three words or no mark of ours: half of one would name whatever process has that number.
+  if (startTime === undefined || bootId === undefined || !/^\d+$/.test(processId!)) return undefined
+  const known = (word: string): string => (word === '-' ? '' : word)
   return { processId: Number(processId), startTime: known(startTime), bootId: known(bootId) }
 }
 

@@ -11,7 +11,8 @@ import { KvConfig } from '../../src/nameserver/kv-config.ts'
 import { setLong } from '../../src/protocol/message.ts'
 import { DeletedTopics } from '../../src/store/deleted-topics.ts'
 import { StoreCorrupt } from '../../src/store/store-errors.ts'
-import { fileNameOf } from '../../src/store/store-paths.ts'
+import { StoreLock } from '../../src/store/store-lock.ts'
+import { fileNameOf, storePaths } from '../../src/store/store-paths.ts'
 import { positionsOf, recover } from './recovered-store.ts'
 import { ROOT, readFile, SEGMENT_BYTES, type SeedStore, seedStore, writeFile } from './seed-store.ts'
 
@@ -53,6 +54,7 @@ describe('what the fuzzer found', () => {
     const path = `${ROOT}/consumequeue/vec_tx/0/${fileNameOf(0)}`
     const healthy = recover(imageOf(seed.clean))
     const disk = imageOf(seed.clean)
+    disk.removeSync(`${ROOT}/cometmq.queues`)
     const bytes = readFile(disk, path)
     setLong(viewOf(bytes), 0, 1_048_576)
     writeFile(disk, path, bytes)
@@ -65,6 +67,13 @@ describe('what the fuzzer found', () => {
     disk.removeSync(`${ROOT}/checkpoint`)
     disk.removeSync(`${ROOT}/consumequeue/orders/0/${fileNameOf(0)}`)
     assert.equal(recover(disk).queues.get('orders/0')!.min, 0)
+  })
+
+  test('half of an owner mark names nobody', () => {
+    const disk = emptyDisk()
+    // This process runs, and is none of a store.
+    writeFile(disk, `${ROOT}/cometmq.owner`, `${process.pid} 98`)
+    new StoreLock(disk, storePaths(ROOT, ''), 4711).release()
   })
 
   test('an object where a number or a text belongs does not keep a broker or a name server from its start', () => {

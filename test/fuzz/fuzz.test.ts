@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, type MockTracker, test } from 'node:test'
+import { ConfigFile } from '../../src/base/config-file.ts'
+import { LogScanner } from '../../src/store/log-scanner.ts'
+import { QueueFiles } from '../../src/store/queue-files.ts'
 import { Finding, runFuzz } from './fuzz-run.ts'
 import type { Execute, FuzzTarget } from './fuzz-target.ts'
 import { targets } from './targets.ts'
@@ -16,6 +19,56 @@ describe('what is read from a disk, damaged', () => {
       const executions = Math.ceil(EXECUTIONS / (target.oneIn ?? 1))
       const { outcomes } = await runFuzz(target, await target.prepare(), { seed: 1, executions })
       assert.ok(outcomes.size > 1, `not each input comes to the same: ${[...outcomes.keys()]}`)
+    })
+  }
+})
+
+/** Ways to break what reads, each of which a target must notice. */
+const mutants: { what: string; target: string; patch: (mock: MockTracker) => void }[] = [
+  {
+    what: 'what is wrong is not written anew',
+    target: 'queue',
+    patch: (mock) => mock.method(QueueFiles.prototype, 'write', () => {}),
+  },
+  {
+    what: 'a scan begins where no record does',
+    target: 'checkpoint',
+    patch: (mock) => mock.method(LogScanner.prototype, 'isRecordAt', () => true),
+  },
+  {
+    what: 'the last byte of a file is not saved',
+    target: 'kvConfig',
+    patch: (mock) => {
+      const { save } = ConfigFile.prototype
+      mock.method(ConfigFile.prototype, 'save', function (this: ConfigFile, text: string) {
+        save.call(this, text.slice(0, -1))
+      })
+    },
+  },
+  {
+    what: 'a backup is not looked at',
+    target: 'topics',
+    patch: (mock) => {
+      const { loadAs } = ConfigFile.prototype
+      mock.method(ConfigFile.prototype, 'loadAs', function (this: ConfigFile, parse: (text: string) => unknown) {
+        let isFirst = true
+        return loadAs.call(this, (text) => {
+          if (!isFirst) throw new Error('not looked at')
+          isFirst = false
+          return parse(text)
+        })
+      })
+    },
+  },
+]
+
+describe('a reader that is broken is noticed', () => {
+  for (const { what, target: name, patch } of mutants) {
+    test(`${name}: ${what}`, async (context) => {
+      const target = targets.find((each) => each.name === name)!
+      const execute = await target.prepare()
+      patch(context.mock)
+      await assert.rejects(runFuzz(target, execute, { seed: 1, executions: EXECUTIONS }), Finding)
     })
   }
 })

@@ -8,6 +8,7 @@ import { ConsumeQueues } from '../../src/store/consume-queue.ts'
 import { DeletedTopics } from '../../src/store/deleted-topics.ts'
 import { Dispatcher } from '../../src/store/dispatch.ts'
 import { QueueFiles } from '../../src/store/queue-files.ts'
+import { QueueList } from '../../src/store/queue-list.ts'
 import { QueueTable } from '../../src/store/queue-table.ts'
 import { FILLER_SIZE, UNIT_BYTES, unitPosition } from '../../src/store/queue-unit.ts'
 import { Recovery } from '../../src/store/recovery.ts'
@@ -57,6 +58,7 @@ export function recover(disk: Disk): RecoveredState {
     table,
     log: silentLog,
   })
+  const list = new QueueList({ disk, path: paths.queueList, directory: paths.consumeQueues, table })
   const queues = new ConsumeQueues({
     files,
     table,
@@ -76,6 +78,7 @@ export function recover(disk: Disk): RecoveredState {
       commitLog,
       table,
       files,
+      list,
       queues,
       dispatcher,
       checkpoint,

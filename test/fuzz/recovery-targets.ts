@@ -66,6 +66,11 @@ export const recoveryTarget: FuzzTarget = {
       const damage = damageLog(random, seed)
       input(`${isClean ? 'clean' : 'unclean'}, segment ${damage.segment}`, damage.bytes)
       writeFile(disk, `${ROOT}/commitlog/${fileNameOf(damage.segment * SEGMENT_BYTES)}`, damage.bytes)
+      if (random.below(50) === 0) {
+        for (const name of disk.listSync(`${ROOT}/commitlog`)) disk.removeSync(`${ROOT}/commitlog/${name}`)
+        assert.equal(recoverTwice(random, disk), undefined, 'a log that is gone is not an empty one')
+        return 'refused, no log'
+      }
       // Without what we noted of the flushed end, a damaged end is a torn one.
       if (random.below(3) === 0) disk.removeSync(`${ROOT}/checkpoint`)
       const hadCheckpoint = disk.statSync(`${ROOT}/checkpoint`) !== undefined
@@ -109,6 +114,9 @@ export const queueTarget: FuzzTarget = {
       const disk = (isClean ? seed.clean : seed.unclean).image(random)
       const knowsEnd = random.below(3) > 0
       if (!knowsEnd) disk.removeSync(`${ROOT}/checkpoint`)
+      // What is in the list is not read from the files.
+      if (random.below(3) > 0) disk.removeSync(`${ROOT}/cometmq.queues`)
+      if (random.below(20) === 0) addStrays(random, disk)
       let isOfOtherSize = false
       let scannedOnly = Number.POSITIVE_INFINITY
       // After a clean stop the entries are only counted: two faults could make up for each other.
@@ -146,6 +154,13 @@ export const queueTarget: FuzzTarget = {
       return scannedOnly === 0 ? 'scanned from the beginning' : 'scanned from the checkpoint'
     }
   },
+}
+
+/** Names that belong to no queue, and files far from the others. */
+function addStrays(random: Random, disk: SimulatedDisk): void {
+  const entries = random.bytes(QUEUE_FILE_BYTES)
+  const names = ['x', 'orders/x', 'orders/99999999999/00000000000000000000', 'orders/0/x', 'new/7/00000000000000000000']
+  writeFile(disk, `${ROOT}/consumequeue/${names[random.below(names.length)]}`, entries)
 }
 
 const NOTE_AT = [1024, 2048]

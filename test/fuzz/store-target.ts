@@ -3,7 +3,7 @@ import type { Random } from '../../src/base/random.ts'
 import type { SimulatedDisk } from '../../src/base/simulated-disk.ts'
 import { SimulatedScheduler } from '../../src/base/simulated-scheduler.ts'
 import type { MessageStore, ReadResult } from '../../src/store/message-store.ts'
-import { StoreCorrupt, StoreRefused } from '../../src/store/store-errors.ts'
+import { StoreCorrupt, StoreLocked, StoreRefused } from '../../src/store/store-errors.ts'
 import { filesBelow } from '../simulation/log-on-disk.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { mutate } from './mutation.ts'
@@ -47,7 +47,8 @@ async function served(disk: SimulatedDisk, scheduler: SimulatedScheduler): Promi
   try {
     store = await whileTimePasses(scheduler, openSeed(disk, scheduler))
   } catch (error) {
-    if (!(error instanceof StoreCorrupt) && !(error instanceof StoreRefused)) throw error
+    if (![StoreCorrupt, StoreRefused, StoreLocked].some((kind) => error instanceof kind)) throw error
+    assert.ok(error instanceof Error)
     assert.ok(error.message.includes(ROOT), `names a path: ${error.message}`)
     return undefined
   }
