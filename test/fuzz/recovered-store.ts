@@ -2,11 +2,13 @@ import { ConfigFile } from '../../src/base/config-file.ts'
 import { silentLog } from '../../src/base/console-log.ts'
 import type { Disk } from '../../src/base/disk.ts'
 import { SimulatedScheduler } from '../../src/base/simulated-scheduler.ts'
+import { AbortFile } from '../../src/store/abort-file.ts'
 import { Checkpoint } from '../../src/store/checkpoint.ts'
 import { CommitLog } from '../../src/store/commit-log.ts'
 import { ConsumeQueues } from '../../src/store/consume-queue.ts'
 import { DeletedTopics } from '../../src/store/deleted-topics.ts'
 import { Dispatcher } from '../../src/store/dispatch.ts'
+import { reachOfLastRun } from '../../src/store/log-reach.ts'
 import { QueueFiles } from '../../src/store/queue-files.ts'
 import { QueueList } from '../../src/store/queue-list.ts'
 import { QueueTable } from '../../src/store/queue-table.ts'
@@ -50,6 +52,7 @@ export function recover(disk: Disk): RecoveredState {
   const checkpoint = new Checkpoint(disk, paths.checkpoint, scheduler)
   checkpoint.load()
   const commitLog = commitLogOn(disk)
+  const abort = new AbortFile(disk, paths.abort)
   const table = new QueueTable()
   const files = new QueueFiles({
     disk,
@@ -84,10 +87,10 @@ export function recover(disk: Disk): RecoveredState {
       checkpoint,
       scheduler,
       log: silentLog,
-      unclean: disk.statSync(paths.abort) !== undefined,
+      unclean: abort.isPresent,
       bootId: 'boot-1',
       crc: true,
-      reach: Number.POSITIVE_INFINITY,
+      reach: reachOfLastRun(checkpoint, abort),
     }).run()
     if (queues.failure !== undefined) throw queues.failure
     return { end, scannedFrom, queues: stateOf(table, files) }

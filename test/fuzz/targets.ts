@@ -1,3 +1,4 @@
+import { checkTarget } from './check-target.ts'
 import { configTargets } from './config-targets.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { indexTarget } from './index-target.ts'
@@ -18,5 +19,6 @@ export const targets: readonly FuzzTarget[] = [
   lockTarget,
   indexTarget,
   ...configTargets,
+  checkTarget,
   storeTarget,
 ]
