@@ -1,5 +1,5 @@
 /**
- * Many queues (G18, G16): `node bench/many-queues.ts [--topics 10000] [--queues 8] [--seconds 5] [--rest 40] [--set KEY=VALUE]
+ * Many queues (G18, G16): `node bench/many-queues.ts [--topics 10000] [--queues 8] [--filled 8] [--seconds 5] [--rest 40] [--set KEY=VALUE]
  * [--folder DIR] [--trace]`.
  *
  * One process is name server and broker. It gets the topics by UPDATE_AND_CREATE_TOPIC (17), one message for each queue,
@@ -20,6 +20,7 @@ const { values } = parseArgs({
   options: {
     topics: { type: 'string', default: '10000' },
     queues: { type: 'string', default: '8' },
+    filled: { type: 'string' },
     seconds: { type: 'string', default: '5' },
     rest: { type: 'string', default: '40' },
     folder: { type: 'string' },
@@ -30,6 +31,8 @@ const { values } = parseArgs({
 })
 const topics = Number(values.topics)
 const queues = Number(values.queues)
+/** Queues of each topic that get messages. */
+const filled = Number(values.filled ?? queues)
 const seconds = Number(values.seconds)
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), 'cometmq-many-'))
 const watchFile = join(folder, 'loop.json')
@@ -123,6 +126,7 @@ async function start(): Promise<{
   const main = [
     '--import',
     join(root, 'bench/loop-watch.ts'),
+    ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir', process.env['PROF']] : []),
     join(root, 'src/cli/main.ts'),
     ...['start', '--data', join(folder, 'data'), '--namesrv-port', String(NAMESRV_PORT)],
     ...['--broker-port', String(BROKER_PORT)],
@@ -205,6 +209,7 @@ const percentile = (times: number[], share: number): number => {
 const report: Record<string, unknown> = {
   topics,
   queues: topics * queues,
+  filledQueues: topics * filled,
   machine: execFileSync('uname', ['-nr'], { encoding: 'utf8' }).trim(),
 }
 const note = (name: string, value: unknown): void => {
@@ -237,10 +242,10 @@ try {
   note('topicsRssMB', round(residentMegabytes(server.pid)))
 
   begun = performance.now()
-  const refusedSends = await pump(topics * queues, 256, (index) =>
-    pipe.ask(310, sendFields(topicName(Math.floor(index / queues)), index % queues), body.subarray(0, 100)),
+  const refusedSends = await pump(topics * filled, 256, (index) =>
+    pipe.ask(310, sendFields(topicName(Math.floor(index / filled)), index % filled), body.subarray(0, 100)),
   )
-  note('firstSendsPerSecond', round((topics * queues) / ((performance.now() - begun) / 1000)))
+  note('firstSendsPerSecond', round((topics * filled) / ((performance.now() - begun) / 1000)))
   note('firstSendsRefused', refusedSends)
   note('firstSendsStallMs', await stallMs())
   note('queuesRssMB', round(residentMegabytes(server.pid)))
@@ -258,7 +263,7 @@ try {
   await sendRate(eight)
   note('sendEightQueues', await sendRate(eight))
   await stallMs()
-  note('sendAllQueues', await sendRate((index) => [topicName(random(index)), index % queues]))
+  note('sendAllQueues', await sendRate((index) => [topicName(random(index)), index % filled]))
   note('sendAllStallMs', await stallMs())
   note('sendEightQueuesAgain', await sendRate(eight))
   note('rssMB', round(residentMegabytes(server.pid)))
@@ -291,7 +296,7 @@ try {
   note('routesUnknownAfterStart', unknown)
   pipe.end()
   if (!values['no-kill']) {
-    note('sendBeforeKill', await sendRate((index) => [topicName(random(index)), index % queues]))
+    note('sendBeforeKill', await sendRate((index) => [topicName(random(index)), index % filled]))
     await stop(server.child, 'SIGKILL')
     server = await start()
     note('startAfterKillMs', round(server.startMs))

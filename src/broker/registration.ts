@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { Log } from '../base/log.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import type { DataVersion, TopicConfig } from '../protocol/bodies.ts'
-import { RegisterBroker, UnregisterBroker } from '../protocol/commands/nameserver.ts'
+import { QueryDataVersion, RegisterBroker, UnregisterBroker } from '../protocol/commands/nameserver.ts'
 import { stringifyJavaJson } from '../protocol/java-json.ts'
 import type { RemotingClient } from '../remoting/client.ts'
 
@@ -36,8 +36,12 @@ export interface RegistrationOptions {
 
 /** How long a broker that stops waits for a name server. */
 const FAREWELL_MS = 1_000
+/** With more topics a registration is split, so that neither side stands still over one body. */
+const MANY_TOPICS = 4_000
 /** A registration's body stays well below the largest frame. */
 const MAX_BODY_BYTES = 12 * 1024 * 1024
+/** Of many topics a name server that knows the version is told anew in every so manieth round only. */
+const WHOLE_ROUNDS = 20
 
 export interface RegistrationProbe {
   registrations: number
@@ -52,6 +56,9 @@ export class Registration {
   /** Name servers that the last registration failed at; said once when it begins and when it ends. */
   readonly #failing = new Set<string>()
   #running: Promise<void> | undefined
+  /** Name servers that were not told of something since the last whole registration. */
+  readonly #incomplete = new Set<string>()
+  #rounds = 0
   #changed: TopicConfig[] = []
   #changeScheduled = false
 
@@ -81,12 +88,35 @@ export class Registration {
     const changed = new Map(topics.map((topic) => [topic.topicName, topic]))
     // One topic alone would look like the registration of a broker that is not known, which is refused.
     if (!this.#stop.signal.aborted)
-      await this.#registerWith(changed.size === 1 ? this.#withNeighbour(changed) : changed)
+      await this.#registerWith(changed.size === 1 ? this.#withNeighbour(changed) : changed, this.#options.nameServers)
     for (const { topicName } of topics) this.#options.told(topicName)
   }
 
-  registerAll(): Promise<void> {
-    return this.#registerWith(this.#options.topics())
+  /** Everywhere; of many topics only where their version is not known. */
+  async registerAll(): Promise<void> {
+    const { nameServers, topics } = this.#options
+    const isWhole = topics().size <= MANY_TOPICS || this.#rounds++ % WHOLE_ROUNDS === 0
+    const known = isWhole ? [] : await Promise.all(nameServers.map((address) => this.#isKnownAt(address)))
+    await this.#registerWith(
+      topics(),
+      nameServers.filter((_, index) => known[index] !== true),
+      true,
+    )
+  }
+
+  /** Also a sign of life. */
+  async #isKnownAt(address: string): Promise<boolean> {
+    const { client, dataVersion, identity, timeoutMs } = this.#options
+    if (this.#incomplete.has(address)) return false
+    const { brokerName, clusterName, brokerId, brokerAddr } = identity
+    const body = Buffer.from(stringifyJavaJson(dataVersion()), 'utf8')
+    const header = { brokerName, brokerAddr, clusterName, brokerId }
+    try {
+      const answer = await client.request(address, QueryDataVersion, header, { body, timeoutMs })
+      return answer.header?.changed === false
+    } catch {
+      return false
+    }
   }
 
   async close(): Promise<void> {
@@ -128,15 +158,25 @@ export class Registration {
     return changed
   }
 
-  async #registerWith(topics: ReadonlyMap<string, TopicConfig>): Promise<void> {
-    const bodies = this.#bodies(topics)
-    await Promise.all(
-      this.#options.nameServers.map(async (address) => {
-        for (const body of bodies) {
-          if (this.#stop.signal.aborted || !(await this.#registerAt(address, body))) return
-        }
-      }),
-    )
+  async #registerWith(
+    topics: ReadonlyMap<string, TopicConfig>,
+    nameServers: readonly string[],
+    isWhole = false,
+  ): Promise<void> {
+    const failed = new Set<string>()
+    for await (const body of this.#bodies(topics)) {
+      if (this.#stop.signal.aborted) return
+      await Promise.all(
+        nameServers.map(async (address) => {
+          if (failed.has(address) || (await this.#registerAt(address, body))) return
+          failed.add(address)
+          this.#incomplete.add(address)
+        }),
+      )
+      if (failed.size === nameServers.length) return
+    }
+    if (!isWhole) return
+    for (const address of nameServers) if (!failed.has(address)) this.#incomplete.delete(address)
   }
 
   async #registerAt(address: string, body: Buffer): Promise<boolean> {
@@ -167,22 +207,30 @@ export class Registration {
     }
   }
 
-  /** One body, or several where the topics do not fit one frame. */
-  #bodies(topics: ReadonlyMap<string, TopicConfig>): Buffer[] {
-    const dataVersion = this.#options.dataVersion()
-    const { toldOf } = this.#options
-    const whole = encode(topics, dataVersion, toldOf)
-    if (whole.length <= MAX_BODY_BYTES) return [whole]
-    const parts: Buffer[] = []
+  /** One body, or of many topics several, each in a turn of its own. */
+  async *#bodies(topics: ReadonlyMap<string, TopicConfig>): AsyncGenerator<Buffer, void> {
+    const { toldOf, dataVersion, splitSize, scheduler } = this.#options
+    // Said with each part: what changes meanwhile is told by a registration of its own, which may come before.
+    const version = dataVersion()
+    if (topics.size <= MANY_TOPICS) {
+      const whole = encode(topics, version, toldOf)
+      if (whole.length <= MAX_BODY_BYTES) {
+        yield whole
+        return
+      }
+    }
+    let left = Math.ceil(topics.size / splitSize)
+    // A part of the version that is known already would change nothing: only the last has the one that is meant.
+    const versionOfPart = (): DataVersion => ({ ...version, counter: version.counter - Math.max(0, --left) })
     let part = new Map<string, TopicConfig>()
     for (const [topic, config] of topics) {
       part.set(topic, config)
-      if (part.size < this.#options.splitSize) continue
-      parts.push(encode(part, dataVersion, toldOf))
+      if (part.size < splitSize) continue
+      yield encode(part, versionOfPart(), toldOf)
       part = new Map()
+      await new Promise<void>((resolve) => scheduler.defer(resolve))
     }
-    if (part.size > 0) parts.push(encode(part, dataVersion, toldOf))
-    return parts
+    if (part.size > 0) yield encode(part, version, toldOf)
   }
 }
 

@@ -10,6 +10,8 @@ import { isExtensionAddress, UNIT_BYTES, type Units, unitTagsHigh, unitTagsLow, 
 const WRITE_UNITS = 64
 /** Tails written in one turn when the clock asks for all. */
 const TURN_TAILS = 128
+/** New files take the file system long: a turn with many of them ends earlier. */
+const TURN_MS = 5
 /** Sweeps without a new entry after which a tail gives its memory back. */
 const IDLE_SWEEPS = 10
 /** Entries read from a file for one question: what one read examines at most. */
@@ -49,6 +51,8 @@ export class ConsumeQueues {
   readonly #slots = new TailSlots()
   readonly #mostTails: number
   #sweepLeft = SWEEP_TAILS
+  /** Waiting tails that had their turn. */
+  #swept = 0
   #timer: Timer | undefined
   #stopped = false
   readonly #readBytes = Buffer.allocUnsafeSlow(READ_UNITS * UNIT_BYTES)
@@ -236,10 +240,12 @@ export class ConsumeQueues {
 
   /** Writes waiting tails, not too many in one turn; true when there are more. */
   #writeSome(limit = TURN_TAILS): boolean {
-    for (let left = limit; left > 0; left--) {
+    const until = this.#scheduler.monotonic() + TURN_MS
+    for (let left = limit; left > 0 && this.#scheduler.monotonic() <= until; left--) {
       const tail = this.#waiting.shift()
       if (tail === undefined) break
       tail.waiting = false
+      this.#swept++
       if (tail.dropped) continue
       this.#write(tail)
       if (tail.stored < tail.end) {
@@ -257,14 +263,14 @@ export class ConsumeQueues {
     return this.#waiting.length === 0
   }
 
-  /** Writes and syncs what is here by now; in slices, and the syncs off the loop. */
-  sync(done: (error: DiskError | null) => void): void {
-    let slices = Math.ceil(this.#waiting.length / TURN_TAILS)
+  /** Writes and syncs what is here by now; in slices, and the syncs off the loop: several at a time where that is waited for. */
+  sync(done: (error: DiskError | null) => void, inHurry = false): void {
+    const until = this.#swept + this.#waiting.length
     const step = (): void => {
       const more = this.#writeSome()
-      if (more && --slices > 0) this.#scheduler.defer(step)
+      if (more && this.#swept < until) this.#scheduler.defer(step)
       else if (this.failure !== undefined) done(this.failure)
-      else this.#files.sync(done)
+      else this.#files.sync(done, inHurry)
     }
     step()
   }

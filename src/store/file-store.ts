@@ -743,7 +743,7 @@ export class FileStore implements MessageStore {
     this.#writer.stop()
     this.#flusher.stop()
     space.stop()
-    const syncFailure = await new Promise<DiskError | null>((resolve) => queues.sync(resolve))
+    const syncFailure = await new Promise<DiskError | null>((resolve) => queues.sync(resolve, true))
     for (const mark of [this.written, this.flushed, this.confirmed]) mark.failAll('closed')
     this.#deadlineTimer?.cancel()
     checkpoint.stop()

@@ -8,8 +8,8 @@ import { fileNameOf, firstByteOf } from './store-paths.ts'
 
 /** Descriptors kept open, all queues together. */
 const OPEN_FILES = 1024
-/** Syncs of a round that run at a time: the device takes several together, and the log's own finds a free thread. */
-const SYNC_LANES = 3
+/** Syncs of a round that run at a time while somebody waits for its end: the device takes several together. */
+const HURRY_LANES = 4
 /** Files up to this size are searched in memory. */
 const SMALL_BYTES = 65_536
 /** Of larger ones what is searched in memory first: most queues are short, and each further look costs a page. */
@@ -269,13 +269,13 @@ export class QueueFiles {
   }
 
   /** Makes all that is written so far durable, a few files at a time, off the loop. One such round runs at a time. */
-  sync(done: (error: DiskError | null) => void): void {
+  sync(done: (error: DiskError | null) => void, inHurry = false): void {
     if (this.#waitingSyncs !== undefined) {
       this.#waitingSyncs.push(done)
       return
     }
     this.#waitingSyncs = []
-    this.#syncRound((error) => {
+    this.#syncRound(inHurry ? HURRY_LANES : 1, (error) => {
       const waiting = this.#waitingSyncs!
       this.#waitingSyncs = undefined
       done(error)
@@ -287,16 +287,16 @@ export class QueueFiles {
     })
   }
 
-  #syncRound(done: (error: DiskError | null) => void): void {
+  #syncRound(lanes: number, done: (error: DiskError | null) => void): void {
     const paths = [...this.#unsynced]
     const directories = [...this.#unsyncedDirectories]
     this.#unsynced.clear()
     this.#unsyncedDirectories.clear()
-    let lanes = SYNC_LANES
+    let left = lanes
     let failed: DiskError | null = null
     const end = (error: DiskError | null): void => {
       failed ??= error
-      if (--lanes === 0) done(failed)
+      if (--left === 0) done(failed)
     }
     const next = (error: DiskError | null): void => {
       if (error !== null || failed !== null) {
@@ -321,7 +321,7 @@ export class QueueFiles {
       }
       end(null)
     }
-    for (let lane = 0; lane < SYNC_LANES; lane++) next(null)
+    for (let lane = 0; lane < lanes; lane++) next(null)
   }
 
   close(): void {
