@@ -17,8 +17,11 @@ const IDLE_SWEEPS = 10
 /** Entries read from a file for one question: what one read examines at most. */
 const READ_UNITS = 800
 
-/** Queues written by the clock in one interval: a twentieth of the loop. Others wait, the oldest first in turn. */
+/** Queues written by the clock in one interval, and the time that may take. Others wait, the oldest first in turn. */
 const SWEEP_TAILS = 2048
+const SWEEP_MS = 100
+/** Between two turns of a sync of more than that, unless somebody waits for its end. */
+const PAUSE_MS = 20
 /** Queues whose newest entries are in memory: for one more, the one that waits longest is written at once. */
 const MOST_TAILS = 262_144
 /** With more than so many, what is written is not kept for readers. */
@@ -51,6 +54,7 @@ export class ConsumeQueues {
   readonly #slots = new TailSlots()
   readonly #mostTails: number
   #sweepLeft = SWEEP_TAILS
+  #sweepMs = 0
   /** Waiting tails that had their turn. */
   #swept = 0
   #timer: Timer | undefined
@@ -221,13 +225,17 @@ export class ConsumeQueues {
   readonly #sweep = (): void => {
     this.#timer = undefined
     if (this.#stopped) return
+    const begun = this.#scheduler.monotonic()
     const limit = Math.min(TURN_TAILS, this.#sweepLeft)
     this.#sweepLeft -= limit
-    if (this.#writeSome(limit) && this.#sweepLeft > 0) {
+    const more = this.#writeSome(limit)
+    this.#sweepMs += this.#scheduler.monotonic() - begun
+    if (more && this.#sweepLeft > 0 && this.#sweepMs < SWEEP_MS) {
       this.#scheduler.defer(this.#sweep)
       return
     }
     this.#sweepLeft = SWEEP_TAILS
+    this.#sweepMs = 0
     const idleSweeps = this.#liveCount > CALM_TAILS ? 1 : IDLE_SWEEPS
     this.#live = this.#live.filter((tail) => {
       if (tail.dropped) return false
@@ -266,10 +274,15 @@ export class ConsumeQueues {
   /** Writes and syncs what is here by now; in slices, and the syncs off the loop: several at a time where that is waited for. */
   sync(done: (error: DiskError | null) => void, inHurry = false): void {
     const until = this.#swept + this.#waiting.length
+    const isGentle = !inHurry && this.#waiting.length > SWEEP_TAILS
     const step = (): void => {
+      // The stop has a round of its own.
+      if (this.#stopped) return
       const more = this.#writeSome()
-      if (more && this.#swept < until) this.#scheduler.defer(step)
-      else if (this.failure !== undefined) done(this.failure)
+      if (more && this.#swept < until) {
+        if (isGentle) this.#scheduler.after(PAUSE_MS, step)
+        else this.#scheduler.defer(step)
+      } else if (this.failure !== undefined) done(this.failure)
       else this.#files.sync(done, inHurry)
     }
     step()
