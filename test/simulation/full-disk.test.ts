@@ -7,7 +7,7 @@ test('a disk that is full from any write on: nothing acknowledged is lost, and m
   await whole.live()
   assert.ok(whole.writes > 120, `${whole.writes} writes`)
   // The early ones, which meet each kind of file for the first time, and some; `npm run faults` tries them all.
-  for (let fullAt = 1; fullAt < whole.writes; fullAt += fullAt < 60 ? 3 : 17) {
+  for (let fullAt = 1; fullAt < whole.writes; fullAt += fullAt < 60 ? 5 : 29) {
     try {
       await new FullDisk(fullAt).live()
     } catch (error) {
