@@ -13,7 +13,7 @@ import { QUEUE_FILE_BYTES, ROOT, SEGMENT_BYTES, seedSettings, seedStore, writeFi
 export const checkTarget: FuzzTarget = {
   name: 'check',
   about: 'cometmq store check: changes nothing, names its faults, and calls nothing sound that a start refuses',
-  oneIn: 10,
+  oneIn: 100,
   async prepare() {
     const { clean, unclean } = await seedStore()
     return ({ random, input }) => {

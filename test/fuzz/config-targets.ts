@@ -15,7 +15,8 @@ import { brokerSettings } from '../../src/broker/settings.ts'
 import { TopicTable } from '../../src/broker/topics.ts'
 import { KvConfig } from '../../src/nameserver/kv-config.ts'
 import { SettingsFileStore } from '../../src/nameserver/settings-file.ts'
-import { isObject, parseJavaJson } from '../../src/protocol/java-json.ts'
+import { objectOf } from '../../src/protocol/bodies.ts'
+import { isObject, parseJavaJson, parseJavaObject, stringifyJavaJson } from '../../src/protocol/java-json.ts'
 import { AUTO_CREATE_TOPIC } from '../../src/protocol/names.ts'
 import { DeletedTopics } from '../../src/store/deleted-topics.ts'
 import { vectorFiles, vectorsFolder } from '../../src/store/java-vectors.contract.ts'
@@ -38,10 +39,17 @@ interface ConfigTarget {
   isOurs?: boolean
 }
 
+/** The last entries of a table are enough: each execution reads all of the file, and more than once. */
+function shortened(text: string, table: string): string {
+  const value = parseJavaObject(text)
+  value[table] = Object.fromEntries(Object.entries(objectOf(value[table])).slice(-5))
+  return stringifyJavaJson(value, { pretty: true })
+}
+
 /** What changes with each save; and the topic that comes and goes. */
 const UNSTEADY = /"dataVersion":\{[^}]*\}|,\n\t\t"fuzz":\{"attributes.*/g
 
-const javaTexts = (name: string): string[] => {
+const javaTexts = (name: string, table: string): string[] => {
   const oracle = JSON.parse(readFileSync(join(vectorsFolder, 'config.json'), 'utf8')) as {
     configFiles: Record<string, string>
   }
@@ -49,14 +57,14 @@ const javaTexts = (name: string): string[] => {
     oracle.configFiles[name],
     ...['retry', 'filter'].map((each) => vectorFiles(each).get(`config/${name}`)?.toString()),
   ]
-  return texts.filter((text) => text !== undefined)
+  return texts.filter((text) => text !== undefined).map((text) => shortened(text, table))
 }
 
 const targets: ConfigTarget[] = [
   {
     name: 'topics',
     path: `${ROOT}/config/topics.json`,
-    texts: () => javaTexts('topics.json'),
+    texts: () => javaTexts('topics.json', 'topicConfigTable'),
     reload(disk, scheduler) {
       const table = new TopicTable({ settings, disk, root: ROOT, scheduler, log: silentLog })
       // Only a change is saved: one topic comes and goes.
@@ -69,7 +77,7 @@ const targets: ConfigTarget[] = [
   {
     name: 'subscriptionGroup',
     path: `${ROOT}/config/subscriptionGroup.json`,
-    texts: () => javaTexts('subscriptionGroup.json'),
+    texts: () => javaTexts('subscriptionGroup.json', 'subscriptionGroupTable'),
     reload(disk, scheduler) {
       const table = new GroupTable({ settings, disk, root: ROOT, scheduler, log: silentLog })
       table.update([])
@@ -80,7 +88,7 @@ const targets: ConfigTarget[] = [
     name: 'consumerOffset',
     path: `${ROOT}/config/consumerOffset.json`,
     texts: () => [
-      ...javaTexts('consumerOffset.json'),
+      ...javaTexts('consumerOffset.json', 'offsetTable'),
       '{"offsetTable":{"orders@g":{0:1,1:9223372036854775807},"%RETRY%g@g":{0:3}},"pullOffsetTable":{"orders@g":{0:2}}}',
     ],
     reload(disk, scheduler) {
