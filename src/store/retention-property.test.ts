@@ -34,8 +34,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       arbitrary: fc.record({ kind: fc.constant('jump' as const), hours: fc.integer({ min: -30, max: 60 }) }),
     },
     {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant('occupy' as const), percent: fc.integer({ min: 0, max: 97 }) }),
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constant('occupy' as const), percent: fc.integer({ min: 60, max: 97 }) }),
     },
     { weight: 2, arbitrary: fc.constant({ kind: 'ask' as const }) },
     { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
@@ -151,7 +151,7 @@ test('nothing younger than reserved is deleted unless the disk forces it, whatev
       forced += model.forced
       assert.deepEqual(model.wrong, [])
     }),
-    { numRuns: 30, seed: 4711 },
+    { numRuns: 40, seed: 4711 },
   )
-  assert.ok(deleted - forced > 10 && forced > 2, `something happened: ${deleted} deleted, ${forced} of them forced`)
+  assert.ok(deleted - forced > 10 && forced > 2, `too little happened: ${deleted} deleted, ${forced} of them forced`)
 })
