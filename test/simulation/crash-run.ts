@@ -26,6 +26,9 @@ export interface Mutant {
   ignoreFailedWrites?: boolean
   /** Writes the configuration file where it stands. */
   saveInPlace?: boolean
+  settings?: Record<string, string>
+  /** Writes and syncs fail in most lives, not in some. */
+  failsOften?: boolean
   /** Changes a class of the store, and gives back what undoes it. */
   patch?: () => () => void
 }
@@ -94,6 +97,7 @@ export class CrashRun {
       flushIntervalCommitLog: String(pick([1, 20, 500])),
       flushIntervalConsumeQueue: String(pick([5, 1000])),
       flushConsumeQueueThoroughInterval: String(pick([50, 2000, 60_000])),
+      ...mutant.settings,
     }
     this.#topics = ['orders', 'payments', '%RETRY%group', 'SCHEDULE'].slice(0, 1 + below(4))
     this.#note(`seed ${seed} ${JSON.stringify(this.#settings)}`)
@@ -133,11 +137,12 @@ export class CrashRun {
     if (life > 0 && this.#chance(25)) await this.#recoverAgain()
     const crashing = this.#crashing!
     crashing.plan.downAt = this.#chance(85) ? crashing.operations + 1 + this.below(400) : Number.POSITIVE_INFINITY
-    if (this.#chance(20)) {
+    const { failsOften = false } = this.#mutant
+    if (this.#chance(failsOften ? 80 : 20)) {
       const failing = crashing.operations + 1 + this.below(60)
       crashing.plan.failAt = new Set([failing, failing + this.below(3)])
     }
-    if (this.#chance(8)) {
+    if (this.#chance(failsOften ? 50 : 8)) {
       const failing = crashing.operations + 1 + this.below(80)
       crashing.plan.failSyncAt = new Set(Array.from({ length: 20 }, (_, index) => failing + index))
     }
