@@ -7,7 +7,7 @@ import type { LostEntry } from './queue-check.ts'
 /**
  * What stands in the log in place of records that damage took, so that both brokers read on behind them:
  *
- * - where the queue and its offset are known, an empty message of that offset: queues stay dense, which both brokers need;
+ * - where the queue and its offset are known, a message of zeros with that offset: queues stay dense, which both brokers need;
  * - else a record of a transaction rolled back, which belongs in no queue and no index;
  * - up to the end of a segment, the blank record.
  *

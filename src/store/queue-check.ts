@@ -215,7 +215,7 @@ export class QueueCheck {
     if (state.wrong.length === 0) return []
     const isDeleted = this.#knownTopics !== undefined && !this.#knownTopics.has(topic) && files.length === 0
     if (isDeleted) return []
-    const { isUnclean, repairCommand, hasQueueFiles } = this.#directory
+    const { isUnclean, repairCommand, hasQueueFiles, comparedAtStart } = this.#directory
     const common = { kind: 'consume-queue' as const, remedy: repairCommand }
     const isAll = state.wrong.every(({ kind }) => kind === 'missing') && files.length === 0
     if (isAll) {
@@ -244,7 +244,8 @@ export class QueueCheck {
           ? 'no message belongs to them'
           : 'nothing is lost: entries are built from the log; until then those messages are not read',
       // After a crash the end of a queue is behind the log, or before it.
-      isOrdinary: isUnclean && (kind === 'stray' || (kind === 'missing' && to === state.next)),
+      isOrdinary:
+        position >= comparedAtStart || (isUnclean && (kind === 'stray' || (kind === 'missing' && to === state.next))),
     }))
   }
 

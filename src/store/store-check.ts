@@ -109,7 +109,7 @@ function knownTopicsOf({ disk, paths }: StoreDirectory): ReadonlySet<string> | u
 
 /** What is wrong with names and lengths. */
 function shapeFaults(directory: StoreDirectory): StoreFault[] {
-  const { segments, segmentBytes, foreign, queues, queueFileBytes, repairCommand } = directory
+  const { segments, segmentBytes, foreign, queues, queueFileBytes, repairCommand, comparedAtStart } = directory
   const faults: StoreFault[] = []
   const add = (kind: StoreFault['kind'], path: string, what: string, effect: string, isOrdinary = false): void => {
     faults.push({ kind, path, byte: 0, sizeBytes: 0, what, effect, remedy: repairCommand, isOrdinary })
@@ -154,6 +154,7 @@ function shapeFaults(directory: StoreDirectory): StoreFault[] {
         path,
         `${sizeBytes} bytes long instead of ${queueFileBytes}`,
         'nothing is lost: entries are built from the log',
+        comparedAtStart < Number.POSITIVE_INFINITY && sizeBytes < queueFileBytes,
       )
     }
   }

@@ -78,7 +78,7 @@ export class StoreDirectory {
     const { queues, strange } = queuesIn(disk, this.paths.consumeQueues)
     this.queues = queues
     this.strangeQueueNames = strange
-    this.queueFileBytes = options.queueFileBytes ?? inferQueueFileBytes(queues)
+    this.queueFileBytes = options.queueFileBytes ?? inferQueueFileBytes(queues, this.isUnclean)
   }
 
   get min(): number {
@@ -100,6 +100,11 @@ export class StoreDirectory {
   get syncedPosition(): number {
     const { note, logicsPhysicalOffset } = this.checkpoint
     return Math.max(note?.flushedPosition ?? 0, logicsPhysicalOffset > 0 ? logicsPhysicalOffset + 1 : 0)
+  }
+
+  /** From here on our own next start compares consume queues with the log, and writes what is missing. */
+  get comparedAtStart(): number {
+    return this.isNoteOurs && this.isUnclean ? this.checkpoint.logicsPhysicalOffset : Number.POSITIVE_INFINITY
   }
 
   /** What our own next start cuts away by itself: unsynced bytes after a power loss, and the rest of a truncation. */
@@ -192,7 +197,7 @@ function queuesIn(disk: Disk, directory: string): { queues: FoundQueue[]; strang
   return { queues, strange }
 }
 
-function inferQueueFileBytes(queues: readonly FoundQueue[]): number {
+function inferQueueFileBytes(queues: readonly FoundQueue[], isUnclean: boolean): number {
   const sizes = new Map<number, number>()
   for (const { files } of queues) {
     for (const { base, sizeBytes } of files) {
@@ -201,8 +206,9 @@ function inferQueueFileBytes(queues: readonly FoundQueue[]): number {
       }
     }
   }
-  const best = [...sizes].sort(([a, many], [b, more]) => more - many || b - a)[0]
-  return best?.[0] ?? QUEUE_FILE_BYTES
+  const most = [...sizes].sort(([a, many], [b, more]) => more - many || b - a)[0]
+  // After a crash many may be short; none is ever too long.
+  return (isUnclean ? Math.max(0, ...sizes.keys()) : most?.[0]) || QUEUE_FILE_BYTES
 }
 
 /** Offline nothing waits for the clock. */

@@ -138,7 +138,7 @@ export class StoreRepair {
     const instead =
       entries.length === 0
         ? 'records that belong to no queue'
-        : `${entries.length === 1 ? 'an empty message' : `${entries.length} empty messages`} for ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
+        : `${entries.length === 1 ? 'a placeholder' : `${entries.length} placeholders`} for ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
     return `replace ${end - position} bytes of ${path} from byte ${position - this.#directory.baseOf(position)} by ${instead}, and keep them in lost+found`
   }
 
