@@ -6,16 +6,14 @@ import { SimulatedDisk } from '../base/simulated-disk.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
 import { decodeMessage } from '../protocol/message.ts'
 import { encodeProperties } from '../protocol/properties.ts'
+import type { IndexShape } from './index-layout.ts'
 import { type Indexed, indexOnDisk, textsOf, unitsOf } from './index-on-disk.contract.ts'
 import type { MessageQuery } from './message-store.ts'
 import { draftOf, openSimulatedStore, type SimulatedStore } from './simulated-store.ts'
 
 const shape = { slots: 16, units: 50 }
-const settings = {
-  maxHashSlotNum: String(shape.slots),
-  maxIndexNum: String(shape.units),
-  mappedFileSizeCommitLog: '16384',
-}
+/** Header, slots and units in different pages of the disk, so that a crash may keep one without the other. */
+const large = { slots: 3_000, units: 400 }
 const FOLDER = '/store/index'
 const topics = ['orders', 'Größe']
 /** The second and third have one hash, the last one's has no absolute value. */
@@ -45,15 +43,22 @@ class Indexing {
   it!: SimulatedStore
   messages: Indexed[] = []
   readonly #random: SeededRandom
+  readonly #shape: IndexShape
   readonly #settings: Record<string, string>
   readonly #scheduler = new SimulatedScheduler()
   readonly #disk = new SimulatedDisk(new SeededRandom(1), { scheduler: this.#scheduler })
   #life = { isOver: false }
   #sent = 0
 
-  constructor(seed: number, settings: Record<string, string>) {
+  constructor(seed: number, shape: IndexShape, more: Record<string, string>) {
     this.#random = new SeededRandom(seed)
-    this.#settings = settings
+    this.#shape = shape
+    this.#settings = {
+      maxHashSlotNum: String(shape.slots),
+      maxIndexNum: String(shape.units),
+      mappedFileSizeCommitLog: '16384',
+      ...more,
+    }
   }
 
   async open(more: Record<string, string> = {}): Promise<void> {
@@ -100,7 +105,7 @@ class Indexing {
   async run(steps: number): Promise<void> {
     for (let step = 0; step < steps; step++) {
       for (let count = this.below(8); count >= 0; count--) this.append()
-      await this.it.scheduler.advance(this.pick([0, 1, 20, 700, 6_000]))
+      await this.it.scheduler.advance(this.pick([0, 1, 20, 700, 31_000]))
     }
   }
 
@@ -152,19 +157,19 @@ class Indexing {
 
   /** The files hold each key once, in the order of the log; whoever reads them by their format finds them whole. */
   checkFiles(about: string, skip?: { usedSlots: boolean }): void {
-    const files = indexOnDisk(this.it.disk, FOLDER, shape, skip)
+    const files = indexOnDisk(this.it.disk, FOLDER, this.#shape, skip)
     assert.deepEqual(
       files.flatMap(({ units }) => units),
       unitsOf(this.messages),
       about,
     )
     for (const { units, name } of files.slice(0, -1))
-      assert.equal(units.length, shape.units - 1, `${about}: ${name} is full`)
+      assert.equal(units.length, this.#shape.units - 1, `${about}: ${name} is full`)
   }
 }
 
-async function started(seed: number, more: Record<string, string> = {}): Promise<Indexing> {
-  const store = new Indexing(seed, { ...settings, ...more })
+async function started(seed: number, more: Record<string, string> = {}, of: IndexShape = shape): Promise<Indexing> {
+  const store = new Indexing(seed, of, more)
   await store.open()
   return store
 }
@@ -481,7 +486,8 @@ describe('an index that is damaged', () => {
 describe('an index after crashes', () => {
   for (let seed = 100; seed < 124; seed++) {
     test(`seed ${seed}: whatever the disk kept, all that is in the log is found`, async () => {
-      const store = await started(seed, seed % 2 === 0 ? { flushDiskType: 'SYNC_FLUSH' } : {})
+      const flushDiskType = seed % 2 === 0 ? 'SYNC_FLUSH' : 'ASYNC_FLUSH'
+      const store = await started(seed, { flushDiskType }, seed % 3 === 0 ? shape : large)
       for (let life = 0; life < 4; life++) {
         await store.run(1 + store.below(25))
         if (store.below(5) === 0) {
