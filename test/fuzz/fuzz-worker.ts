@@ -1,7 +1,5 @@
+import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { parentPort, workerData } from 'node:worker_threads'
 import { watchAllocations } from './allocations.ts'
 import { type FuzzResult, runFuzz } from './fuzz-run.ts'
 import type { Execute } from './fuzz-target.ts'
@@ -23,18 +21,19 @@ export type FuzzReport = { job: FuzzJob; grownBytes: number; largestBytes: numbe
 /** Executions before the memory is measured: what is made once is there then. */
 const WARM_EXECUTIONS = 1_000
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-const seedNow = new Int32Array((workerData as { progress: SharedArrayBuffer }).progress)
+/** Which execution runs, for whoever finds that it does not end, or has ended the process. */
+const progressFile = openSync(process.argv[2]!, 'w')
+const seedNow = Buffer.alloc(4)
 const prepared = new Map<string, Promise<Execute>>()
 const allocations = watchAllocations()
 
-parentPort!.on('message', async (job: FuzzJob) => parentPort!.postMessage(await run(job)))
+process.on('message', async (job: FuzzJob) => process.send!(await run(job)))
 
 async function run(job: FuzzJob): Promise<FuzzReport> {
   const target = targets.find(({ name }) => name === job.target)!
   const progress = (seed: number): void => {
-    seedNow[0] = seed
+    seedNow.writeInt32LE(seed)
+    writeSync(progressFile, seedNow, 0, 4, 0)
   }
   let grownBytes = 0
   try {
@@ -56,7 +55,7 @@ async function run(job: FuzzJob): Promise<FuzzReport> {
 async function usedBytes(): Promise<number> {
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < 4; round++) {
-    collect()
+    gc!()
     await sleep(10)
     const { heapUsed, external } = process.memoryUsage()
     least = Math.min(least, heapUsed + external)

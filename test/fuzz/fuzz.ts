@@ -6,9 +6,11 @@
  *
  * Each execution follows from its seed alone, so the command that a failure prints does the same again.
  */
-import { availableParallelism } from 'node:os'
+import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Worker } from 'node:worker_threads'
 import type { FuzzJob, FuzzReport } from './fuzz-worker.ts'
 import { targets } from './targets.ts'
 
@@ -44,6 +46,12 @@ if (unknown !== undefined) {
   fail(`no target ${unknown}: one of ${targets.map(({ name }) => name).join(', ')}`)
 }
 const totals = new Map<string, Total>()
+const workers: ChildProcess[] = []
+const folder = mkdtempSync(join(tmpdir(), 'cometmq-fuzz-'))
+process.on('exit', () => {
+  for (const worker of workers) worker.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
 const started = performance.now()
 await runAll(jobsOf(names, Number(values.seed), Number(values.executions)))
 for (const name of names) process.stdout.write(`${line(name, totals.get(name)!)}\n`)
@@ -67,42 +75,44 @@ function jobsOf(wanted: readonly string[], seed: number, executions: number): Fu
 
 async function runAll(jobs: FuzzJob[]): Promise<void> {
   const queue = [...jobs]
-  await Promise.all(Array.from({ length: Math.min(WORKERS, jobs.length) }, () => work(queue)))
+  await Promise.all(Array.from({ length: Math.min(WORKERS, jobs.length) }, (_, number) => work(queue, number)))
 }
 
 /** One worker, until nothing is left to do. */
-async function work(queue: FuzzJob[]): Promise<void> {
-  const progress = new SharedArrayBuffer(4)
-  const seedNow = new Int32Array(progress)
-  const worker = new Worker(new URL('./fuzz-worker.ts', import.meta.url), {
-    workerData: { progress },
-    resourceLimits: { maxOldGenerationSizeMb: 512 },
+async function work(queue: FuzzJob[], number: number): Promise<void> {
+  const progress = join(folder, String(number))
+  const worker = fork(join(import.meta.dirname, 'fuzz-worker.ts'), [progress], {
+    execArgv: ['--expose-gc', '--max-old-space-size=512'],
+    serialization: 'advanced',
   })
-  for (let job = queue.shift(); job !== undefined; job = queue.shift()) note(await reportOf(worker, job, seedNow))
-  await worker.terminate()
+  workers.push(worker)
+  for (let job = queue.shift(); job !== undefined; job = queue.shift()) note(await reportOf(worker, job, progress))
+  worker.disconnect()
 }
 
-function reportOf(worker: Worker, job: FuzzJob, seedNow: Int32Array): Promise<FuzzReport> {
+function reportOf(worker: ChildProcess, job: FuzzJob, progress: string): Promise<FuzzReport> {
+  const seedNow = (): number => (existsSync(progress) ? readFileSync(progress).readInt32LE(0) : job.seed)
   return new Promise((resolve) => {
     let seen = -1
     let since = performance.now()
     const stuck = setInterval(() => {
-      if (seedNow[0] !== seen) {
-        seen = seedNow[0]!
+      const seed = seedNow()
+      if (seed !== seen) {
+        seen = seed
         since = performance.now()
       } else if (performance.now() - since > STUCK_MS) found(job.target, seen, 'does not end')
     }, 1_000)
     const finish = (report: FuzzReport): void => {
       clearInterval(stuck)
       worker.off('message', finish)
-      worker.off('error', broken)
+      worker.off('exit', ended)
       resolve(report)
     }
-    // Out of memory, as a rule: the worker may hold half a gigabyte.
-    const broken = (error: Error): void => found(job.target, seedNow[0]!, error.message)
+    const ended = (code: number | null, signal: string | null): void =>
+      found(job.target, seedNow(), `ends the process (${code ?? signal}): half a gigabyte was not enough, perhaps`)
     worker.on('message', finish)
-    worker.on('error', broken)
-    worker.postMessage(job)
+    worker.on('exit', ended)
+    worker.send(job)
   })
 }
 
