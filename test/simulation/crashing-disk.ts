@@ -16,8 +16,6 @@ export interface FaultPlan {
   skipDirectorySync?: boolean
   ignoreFailedSync?: boolean
   ignoreFailedWrites?: boolean
-  /** What should be replaced at once is overwritten where it stands. */
-  renameByCopying?: boolean
 }
 
 export type FaultKind = 'ENOSPC' | 'EIO'
@@ -103,22 +101,7 @@ export class CrashingDisk implements Disk {
 
   renameSync(from: string, to: string): void {
     this.step('rename', from)
-    if (this.plan.renameByCopying === true) this.#copy(from, to)
-    else this.inner.renameSync(from, to)
-  }
-
-  #copy(from: string, to: string): void {
-    const source = this.inner.openSync(from, 'read')
-    const bytes = Buffer.alloc(source.sizeSync())
-    source.readSync(bytes, 0)
-    source.closeSync()
-    const target = this.inner.openSync(to, 'write')
-    target.truncateSync(0)
-    this.step('copy', to)
-    target.writeSync(bytes, 0)
-    target.datasyncSync()
-    target.closeSync()
-    this.inner.removeSync(from)
+    this.inner.renameSync(from, to)
   }
 
   removeSync(path: string): void {

@@ -149,12 +149,6 @@ export const MUTANTS: readonly Mutant[] = [
     notice: /the old or the new version/,
   },
   {
-    name: 'saves topics and offsets in place',
-    run: cluster({ disk: { renameByCopying: true } }),
-    from: 48,
-    notice: /./,
-  },
-  {
     name: 'truncates in memory only',
     run: store({
       patch: replacing(
