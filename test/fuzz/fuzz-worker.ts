@@ -22,7 +22,7 @@ export type FuzzReport = { job: FuzzJob; grownBytes: number; largestBytes: numbe
 const WARM_EXECUTIONS = 1_000
 
 /** Which execution runs, for whoever finds that it does not end, or has ended the process. */
-const progressFile = openSync(process.argv[2]!, 'w')
+const progressFile = openSync(process.argv[2]!, 'r+')
 const seedNow = Buffer.alloc(4)
 const prepared = new Map<string, Promise<Execute>>()
 const allocations = watchAllocations()

@@ -7,7 +7,7 @@
  * Each execution follows from its seed alone, so the command that a failure prints does the same again.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -81,6 +81,7 @@ async function runAll(jobs: FuzzJob[]): Promise<void> {
 /** One worker, until nothing is left to do. */
 async function work(queue: FuzzJob[], number: number): Promise<void> {
   const progress = join(folder, String(number))
+  writeFileSync(progress, Buffer.alloc(4))
   const worker = fork(join(import.meta.dirname, 'fuzz-worker.ts'), [progress], {
     execArgv: ['--expose-gc', '--max-old-space-size=512'],
     serialization: 'advanced',
@@ -91,7 +92,7 @@ async function work(queue: FuzzJob[], number: number): Promise<void> {
 }
 
 function reportOf(worker: ChildProcess, job: FuzzJob, progress: string): Promise<FuzzReport> {
-  const seedNow = (): number => (existsSync(progress) ? readFileSync(progress).readInt32LE(0) : job.seed)
+  const seedNow = (): number => readFileSync(progress).readInt32LE(0)
   return new Promise((resolve) => {
     let seen = -1
     let since = performance.now()
