@@ -168,7 +168,9 @@ const round = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 0
 /** The longest stall since the last call. */
 async function stallMs(): Promise<number> {
   await pause(600)
-  const max = existsSync(watchFile) ? (JSON.parse(readFileSync(watchFile, 'utf8')) as { maxMs: number }).maxMs : -1
+  const text = existsSync(watchFile) ? readFileSync(watchFile, 'utf8') : ''
+  if (text === '') return await stallMs() // it is being written
+  const max = (JSON.parse(text) as { maxMs: number }).maxMs
   rmSync(watchFile, { force: true })
   await pause(300)
   return round(max)

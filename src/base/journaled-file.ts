@@ -71,7 +71,7 @@ interface Found {
  *
  * A journal names the whole file that it follows by its size and checksum. When Java, or an operator, has written the
  * file since, that one wins and the journal is dropped. Changes must be such that to make them twice, in their order,
- * is the same as to make them once. See docs/decisions/0007.
+ * is the same as to make them once. See docs/decisions/0006.
  */
 export class JournaledFile {
   /** Changes so far, and how many of them are durable. */
