@@ -68,6 +68,7 @@ export class Checkpoint {
   #writing = false
   #again = false
   #atOnce = false
+  #retryAt = 0
   #frozen = false
 
   constructor(disk: Disk, path: string, scheduler: Scheduler) {
@@ -131,9 +132,9 @@ export class Checkpoint {
     this.#timer = this.#scheduler.after(INTERVAL_MS, () => this.#save(describe, failed))
   }
 
-  /** Off the loop as well, but at once, or when the save that is under way is done. */
+  /** Off the loop as well, but at once, or when the save that is under way is done; not at once after one that failed. */
   saveNow(describe: () => CheckpointNote, failed: (error: DiskError) => void): void {
-    if (this.#frozen) return
+    if (this.#frozen || this.#scheduler.monotonic() < this.#retryAt) return
     if (this.#writing) {
       this.#again = true
       this.#atOnce = true
@@ -147,7 +148,10 @@ export class Checkpoint {
     let sequence = 0
     const done = (error: DiskError | null): void => {
       this.#writing = false
-      if (error !== null) return failed(error)
+      if (error !== null) {
+        this.#retryAt = this.#scheduler.monotonic() + INTERVAL_MS
+        return failed(error)
+      }
       this.#synced(note, sequence)
       if (!this.#again) return
       this.#again = false

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { memoryLog } from '../base/console-log.ts'
 import { SeededRandom } from '../base/random.ts'
 import { SimulatedDisk } from '../base/simulated-disk.ts'
 import { SimulatedScheduler } from '../base/simulated-scheduler.ts'
@@ -85,6 +86,24 @@ describe('how far a start looks behind the end of the log', () => {
     plant(disk)
     disk.removeSync('/store/checkpoint')
     await assert.rejects(open(disk), StoreCorrupt)
+  })
+
+  test('a checkpoint that cannot be synced is not tried at each write, and nothing is written behind its note', async () => {
+    const log = memoryLog()
+    const { store, scheduler, disk } = await openSimulatedStore({}, { log })
+    const before = store.positions.written
+    disk.fault = (call, path) =>
+      call === 'datasync' && path === '/store/checkpoint' ? Object.assign(new Error('EIO'), { code: 'EIO' }) : undefined
+    for (let turn = 0; turn < 300; turn++) {
+      store.append(draftOf({ body: Buffer.alloc(200, 7) }))
+      await scheduler.advance(1)
+    }
+    const said = log.lines.filter(({ message }) => message === 'checkpoint not written')
+    assert.equal(said.length, 1)
+    // A step was noted at the start; what is not noted is not written.
+    assert.ok(store.positions.written > before)
+    assert.ok(store.positions.written <= 32_768, `written to ${store.positions.written}`)
+    assert.match(store.notWritableReason ?? '', /commit log cannot be written: EIO/)
   })
 
   for (const flushDiskType of ['ASYNC_FLUSH', 'SYNC_FLUSH']) {
