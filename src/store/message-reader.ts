@@ -302,7 +302,7 @@ class Reading {
         continue
       }
       const segment = commitLog.segmentAt(position)
-      if (segment === undefined || position + sizeBytes > segment.end) {
+      if (segment === undefined || position + sizeBytes > segment.end || this.#isTooLarge(position, sizeBytes)) {
         if (position < commitLog.min) this.#removedSeen = true
         else this.#suspect(this.#fetched)
         this.#fetched++
@@ -326,6 +326,16 @@ class Reading {
       }
     }
     return true
+  }
+
+  /** A large record is asked for its size first: a damaged entry must not make room for a gigabyte. */
+  #isTooLarge(position: number, sizeBytes: number): boolean {
+    if (sizeBytes <= SPAN_BYTES) return false
+    try {
+      return readSize(this.#parts.commitLog.bytesAt(position, 4), 0) !== sizeBytes
+    } catch {
+      return false // what cannot be read is said by the read itself
+    }
   }
 
   /** Off the loop, which goes on; then this read does. */
