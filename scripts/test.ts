@@ -5,10 +5,11 @@
  *   scripts/test.ts types|lint|format
  *   scripts/test.ts FILE…           these test files only
  *
- * Units share one process; what starts processes of its own is named *.isolated.test.ts and gets one each.
+ * Units share two processes, one for each of two cores; what starts processes of its own is named *.isolated.test.ts and
+ * gets one each.
  */
-import { spawnSync } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { globSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '..')
@@ -27,15 +28,40 @@ function run(label: string, command: string, args: string[], announce = true): v
 
 const types = (): void => run('types', bin('tsc'), ['-p', '.'])
 const lint = (): void => run('lint and format', bin('biome'), ['check', '--error-on-warnings', '.'])
-const units = (files: string[], isolation: 'none' | 'process'): void => {
-  if (files.length === 0) return
-  const reporter = process.env.TEST_REPORTER ?? (process.env.CI === undefined ? 'dot' : 'spec')
-  run(
-    isolation === 'none' ? 'tests' : 'tests in processes of their own',
-    process.execPath,
-    ['--test', `--test-isolation=${isolation}`, `--test-reporter=${reporter}`, '--test-timeout=110000', ...files],
-    false,
-  )
+const reporter = process.env.TEST_REPORTER ?? (process.env.CI === undefined ? 'dot' : 'spec')
+const testArguments = (files: readonly string[], isolation: 'none' | 'process'): string[] => [
+  '--test',
+  `--test-isolation=${isolation}`,
+  `--test-reporter=${reporter}`,
+  '--test-timeout=110000',
+  ...files,
+]
+
+/** Tests that share a process, in two of them; what the second says is printed when the first has ended. */
+async function units(files: readonly string[]): Promise<void> {
+  const sizes = new Map(files.map((file) => [file, statSync(join(root, file)).size]))
+  const ordered = [...files].sort((a, b) => sizes.get(b)! - sizes.get(a)!)
+  const lanes = [0, 1].map((lane) => ordered.filter((_, index) => index % 2 === lane)).filter((lane) => lane.length > 0)
+  const codes = lanes.map((lane, index) => {
+    const stdio = index === 0 ? 'inherit' : 'pipe'
+    const child = spawn(process.execPath, testArguments(lane, 'none'), { cwd: root, stdio: ['ignore', stdio, stdio] })
+    const said: Buffer[] = []
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes: Buffer) => said.push(bytes))
+    const ended = new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
+    return { ended, said }
+  })
+  let failed = false
+  for (const { ended, said } of codes) {
+    if ((await ended) !== 0) failed = true
+    process.stdout.write(Buffer.concat(said))
+  }
+  if (!failed) return
+  process.stderr.write('\ntests failed\n')
+  process.exit(1)
+}
+
+function processes(files: readonly string[]): void {
+  if (files.length > 0) run('tests in processes of their own', process.execPath, testArguments(files, 'process'), false)
 }
 
 if (wanted[0] === 'types') types()
@@ -53,13 +79,7 @@ else {
     process.exit(1)
   }
   const started = performance.now()
-  units(
-    chosen.filter((file) => !file.includes('.isolated.')),
-    'none',
-  )
-  units(
-    chosen.filter((file) => file.includes('.isolated.')),
-    'process',
-  )
+  await units(chosen.filter((file) => !file.includes('.isolated.')))
+  processes(chosen.filter((file) => file.includes('.isolated.')))
   process.stdout.write(`${chosen.length} test files: ok (${((performance.now() - started) / 1000).toFixed(1)} s)\n`)
 }
