@@ -1,5 +1,5 @@
 import type { Scheduler } from '../base/scheduler.ts'
-import type { StoreProgress } from '../store/store-fault.ts'
+import type { StoreProgress } from '../store/check/store-fault.ts'
 
 const REDRAW_MS = 100
 const LINE_MS = 5_000

@@ -1,8 +1,8 @@
-import type { CheckResult } from '../store/store-check.ts'
-import type { StoreDirectory } from '../store/store-directory.ts'
-import type { StoreFault } from '../store/store-fault.ts'
-import type { Inspection } from '../store/store-inspect.ts'
-import type { RepairPlan } from '../store/store-repair.ts'
+import type { CheckResult } from '../store/check/store-check.ts'
+import type { StoreDirectory } from '../store/check/store-directory.ts'
+import type { StoreFault } from '../store/check/store-fault.ts'
+import type { Inspection } from '../store/check/store-inspect.ts'
+import type { RepairPlan } from '../store/check/store-repair.ts'
 import { bytesText } from './progress.ts'
 
 const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`

@@ -2,7 +2,21 @@ import { encodeRecord, MAGIC_BLANK, propertiesRange, recordSize } from '../proto
 import { MessageSysFlag } from '../protocol/names.ts'
 import { findProperty, type PropertyPlace } from '../protocol/properties.ts'
 import { BLANK_BYTES } from './commit-log.ts'
-import type { LostEntry } from './queue-check.ts'
+
+/** A message that the log should hold and does not, as far as its queue tells. */
+export interface LostEntry {
+  topic: string
+  queueId: number
+  queueOffset: number
+  /** -1 when its entry is not there either. */
+  position: number
+  sizeBytes: number
+  tagsLow: number
+  tagsHigh: number
+  /** It stood between these two positions. */
+  after: number
+  before: number
+}
 
 /**
  * What stands in the log in place of records that damage took, so that both brokers read on behind them:

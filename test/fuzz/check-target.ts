@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { checkStore } from '../../src/store/store-check.ts'
-import { StoreDirectory } from '../../src/store/store-directory.ts'
+import { checkStore } from '../../src/store/check/store-check.ts'
+import { StoreDirectory } from '../../src/store/check/store-directory.ts'
 import { StoreCorrupt, StoreRefused } from '../../src/store/store-errors.ts'
 import { assertSameFiles } from '../simulation/image-check.ts'
 import { filesBelow } from '../simulation/log-on-disk.ts'

@@ -1,5 +1,5 @@
-import type { Disk, DiskFile } from '../base/disk.ts'
-import { folderOf } from './store-paths.ts'
+import type { Disk, DiskFile } from '../../base/disk.ts'
+import { folderOf } from '../store-paths.ts'
 
 const PIECE_BYTES = 1_048_576
 const PAGE_BYTES = 4096

@@ -1,6 +1,6 @@
-import type { Disk, DiskFile } from '../base/disk.ts'
-import { checkRecord, MAGIC_BLANK, readPosition } from '../protocol/message.ts'
-import { BLANK_BYTES } from './commit-log.ts'
+import type { Disk, DiskFile } from '../../base/disk.ts'
+import { checkRecord, MAGIC_BLANK, readPosition } from '../../protocol/message.ts'
+import { BLANK_BYTES } from '../commit-log.ts'
 import type { FoundSegment } from './store-directory.ts'
 
 const WINDOW_BYTES = 4_194_304

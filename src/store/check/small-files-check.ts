@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
-import type { Disk } from '../base/disk.ts'
-import { parseJavaJson } from '../protocol/java-json.ts'
-import { decodeHeader, HEADER_BYTES, isIndexFileName, SLOT_BYTES, UNIT_BYTES } from './index-layout.ts'
+import type { Disk } from '../../base/disk.ts'
+import { parseJavaJson } from '../../protocol/java-json.ts'
+import { decodeHeader, HEADER_BYTES, isIndexFileName, SLOT_BYTES, UNIT_BYTES } from '../index-layout.ts'
 import type { StoreDirectory } from './store-directory.ts'
 import type { StoreFault } from './store-fault.ts'
 

@@ -6,11 +6,11 @@ import {
   readStoreTimestamp,
   readSysFlag,
   topicRange,
-} from '../protocol/message.ts'
-import { MessageSysFlag } from '../protocol/names.ts'
-import type { DeletedTopics } from './deleted-topics.ts'
-import { isPathSafe } from './dispatch.ts'
-import { TagsCode } from './tags-code.ts'
+} from '../../protocol/message.ts'
+import { MessageSysFlag } from '../../protocol/names.ts'
+import type { DeletedTopics } from '../deleted-topics.ts'
+import { isPathSafe } from '../dispatch.ts'
+import { TagsCode } from '../tags-code.ts'
 
 /** Java's topic of messages that wait in a delay level. */
 const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'

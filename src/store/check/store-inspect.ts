@@ -1,4 +1,4 @@
-import { MAGIC_V2, readMagic } from '../protocol/message.ts'
+import { MAGIC_V2, readMagic } from '../../protocol/message.ts'
 import { keyOf } from './queue-check.ts'
 import { logWalk, placeOf } from './store-check.ts'
 import type { StoreDirectory } from './store-directory.ts'

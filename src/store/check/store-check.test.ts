@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { SeededRandom } from '../base/random.ts'
-import type { SimulatedDisk } from '../base/simulated-disk.ts'
-import { storeSettings } from './settings.ts'
-import { draftOf, openSimulatedStore } from './simulated-store.ts'
+import { SeededRandom } from '../../base/random.ts'
+import type { SimulatedDisk } from '../../base/simulated-disk.ts'
+import { storeSettings } from '../settings.ts'
+import { draftOf, openSimulatedStore } from '../simulated-store.ts'
 import { type CheckResult, checkStore } from './store-check.ts'
 import { StoreDirectory } from './store-directory.ts'
 

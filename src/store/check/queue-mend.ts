@@ -1,6 +1,4 @@
-import type { Disk, DiskFile } from '../base/disk.ts'
-import { keyOf } from './queue-check.ts'
-import type { QueuePlace } from './queue-place.ts'
+import type { Disk, DiskFile } from '../../base/disk.ts'
 import {
   FILLER_SIZE,
   isExtensionAddress,
@@ -9,10 +7,12 @@ import {
   unitPresent,
   unitSize,
   writeUnit,
-} from './queue-unit.ts'
+} from '../queue-unit.ts'
+import { fileNameOf } from '../store-paths.ts'
+import { keyOf } from './queue-check.ts'
+import type { QueuePlace } from './queue-place.ts'
 import { QueueUnits } from './queue-units.ts'
 import type { StoreDirectory } from './store-directory.ts'
-import { fileNameOf } from './store-paths.ts'
 
 /** Behind the last entry so many are made absent. */
 const BEHIND_UNITS = 4096

@@ -1,5 +1,4 @@
-import type { DamagedRange } from './log-walk.ts'
-import type { QueuePlace } from './queue-place.ts'
+import type { LostEntry } from '../lost-records.ts'
 import {
   FILLER_SIZE,
   isExtensionAddress,
@@ -9,28 +8,15 @@ import {
   unitSize,
   unitTagsHigh,
   unitTagsLow,
-} from './queue-unit.ts'
+} from '../queue-unit.ts'
+import type { DamagedRange } from './log-walk.ts'
+import type { QueuePlace } from './queue-place.ts'
 import { QueueUnits } from './queue-units.ts'
 import type { FoundQueue, StoreDirectory } from './store-directory.ts'
 import type { StoreFault } from './store-fault.ts'
 
 /** Behind the end of a queue so many entries are looked at. */
 const BEHIND_UNITS = 512
-
-/** A message that the log should hold and does not, as far as its queue tells. */
-export interface LostEntry {
-  topic: string
-  queueId: number
-  queueOffset: number
-  /** -1 when its entry is not there either. */
-  position: number
-  sizeBytes: number
-  tagsLow: number
-  tagsHigh: number
-  /** It stood between these two positions. */
-  after: number
-  before: number
-}
 
 type Wrong = 'missing' | 'wrong' | 'stray'
 

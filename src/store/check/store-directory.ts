@@ -1,9 +1,9 @@
-import type { Disk } from '../base/disk.ts'
-import { Checkpoint } from './checkpoint.ts'
-import { UNIT_BYTES } from './queue-unit.ts'
+import type { Disk } from '../../base/disk.ts'
+import { Checkpoint } from '../checkpoint.ts'
+import { UNIT_BYTES } from '../queue-unit.ts'
+import { bootIdOf, holderOf } from '../store-lock.ts'
+import { fileNameOf, firstByteOf, type StorePaths, storePaths } from '../store-paths.ts'
 import { StoreUnreadable } from './store-fault.ts'
-import { bootIdOf, holderOf } from './store-lock.ts'
-import { fileNameOf, firstByteOf, type StorePaths, storePaths } from './store-paths.ts'
 
 /** Java's defaults, when no file tells another size. */
 const SEGMENT_BYTES = 1_073_741_824

@@ -1,7 +1,7 @@
-import type { Disk, DiskFile } from '../base/disk.ts'
-import { UNIT_BYTES, type Units, unitPresent } from './queue-unit.ts'
+import type { Disk, DiskFile } from '../../base/disk.ts'
+import { UNIT_BYTES, type Units, unitPresent } from '../queue-unit.ts'
+import { fileNameOf } from '../store-paths.ts'
 import type { FoundQueue } from './store-directory.ts'
-import { fileNameOf } from './store-paths.ts'
 
 /** Entries read together. */
 const WINDOW_UNITS = 512
