@@ -79,6 +79,8 @@ export class Recovery {
     const started = scheduler.monotonic()
     this.#endTruncation()
     this.#isListed = this.#loadList()
+    // From here on queues may be written, and it is out of date.
+    this.#parts.list?.remove()
     if (!this.#isListed) files.load()
     this.#refuseLostLog()
     queues.verifying = true
