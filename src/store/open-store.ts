@@ -158,6 +158,7 @@ function build(options: StoreOptions, paths: StorePaths, lock: StoreLock, opened
     recovered,
     index,
   })
+  list.remove()
   abort.create(lock.processId)
   store.start()
   return store

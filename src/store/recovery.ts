@@ -79,8 +79,6 @@ export class Recovery {
     const started = scheduler.monotonic()
     this.#endTruncation()
     this.#isListed = this.#loadList()
-    // From here on queues may be written, and it is out of date.
-    this.#parts.list?.remove()
     if (!this.#isListed) files.load()
     this.#refuseLostLog()
     queues.verifying = true
@@ -109,6 +107,8 @@ export class Recovery {
     const end = this.#scanner.position
     this.#settleEnd(end)
     this.#settleQueues(from)
+    // Once queues are written it is out of date.
+    if (!this.#isListed || queues.rewritten > 0) this.#parts.list?.remove()
     queues.writeAll()
     queues.verifying = false
     queues.rewriting = false
