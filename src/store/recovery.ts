@@ -107,9 +107,9 @@ export class Recovery {
     const end = this.#scanner.position
     this.#settleEnd(end)
     this.#settleQueues(from)
-    // Once queues are written it is out of date.
-    if (!this.#isListed || queues.rewritten > 0) this.#parts.list?.remove()
     queues.writeAll()
+    // What was written of queues it does not tell.
+    if (!this.#isListed || queues.rewritten > 0) this.#parts.list?.remove()
     queues.verifying = false
     queues.rewriting = false
     files.isListed = this.#isListed
