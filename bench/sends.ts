@@ -132,7 +132,7 @@ const row = (who: Cell['who']): string => {
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim()
 const report = `# Benchmarks
 
-Printed by \`npm run bench -- sends --blocks ${blocks} --seconds ${seconds} --write\` at commit ${commit}, ${new Date().toISOString().slice(0, 10)}.
+Printed by \`npm run bench -- sends --blocks ${blocks} --seconds ${seconds} --java-warm ${values['java-warm']} --write\` at commit ${commit}, ${new Date().toISOString().slice(0, 10)}.
 Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()}, Node ${process.versions.node}; shared
 and noisy, so only the ratios count.
 
